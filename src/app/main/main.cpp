@@ -1,0 +1,6 @@
+#include <cstdio>
+
+int main() {
+    std::puts("oavc " OAVC_VERSION);
+    return 0;
+}

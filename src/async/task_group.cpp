@@ -1,0 +1,67 @@
+#include "async/task_group.hpp"
+
+#include "base/assert.hpp"
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
+
+namespace oavc::async {
+
+namespace {
+
+/// Cancellation surfaces as operation_aborted where a task used a throwing await.
+bool is_cancellation(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const boost::system::system_error& e) {
+        return e.code() == asio::error::operation_aborted;
+    } catch (...) {
+        return false;
+    }
+}
+
+}  // namespace
+
+TaskGroup::TaskGroup(asio::any_io_executor executor, ExceptionHandler on_exception)
+    : executor_{std::move(executor)}, on_exception_{std::move(on_exception)}, idle_{executor_} {
+    idle_.expires_at(asio::steady_timer::time_point::max());
+}
+
+TaskGroup::~TaskGroup() { OAVC_ASSERT(tasks_.empty()); }
+
+void TaskGroup::spawn(asio::awaitable<void> task) {
+    if (cancelled_) return;
+    const auto entry = tasks_.emplace(tasks_.end());
+    asio::co_spawn(
+        executor_,
+        std::move(task),
+        asio::bind_cancellation_slot(
+            entry->slot(),
+            [this, entry](std::exception_ptr error) {
+                if (error && !is_cancellation(error)) on_exception_(error);
+                tasks_.erase(entry);
+                if (tasks_.empty()) idle_.cancel();
+            }
+        )
+    );
+}
+
+void TaskGroup::cancel() noexcept {
+    cancelled_ = true;
+    // A task may end, and erase its entry, while its signal is emitted.
+    for (auto it = tasks_.begin(); it != tasks_.end();) {
+        const auto current = it++;
+        current->emit(asio::cancellation_type::terminal);
+    }
+}
+
+asio::awaitable<void> TaskGroup::join() {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    while (!tasks_.empty()) {
+        co_await idle_.async_wait(as_result);
+    }
+}
+
+}  // namespace oavc::async

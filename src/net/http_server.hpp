@@ -1,0 +1,63 @@
+#pragma once
+
+#include "async/shard_pool.hpp"
+#include "base/result.hpp"
+#include "net/http.hpp"
+#include "net/websocket.hpp"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+#include <optional>
+
+namespace oavc::net {
+
+/// A request's answer may need time (a coroutine) but not another connection's.
+using HttpHandler = std::function<asio::awaitable<HttpResponse>(async::Shard&, HttpRequest)>;
+
+/// Runs one WebSocket connection from handshake to end. The request is the handshake's.
+using WebSocketHandler =
+    std::function<asio::awaitable<void>(async::Shard&, HttpRequest, std::unique_ptr<WebSocket>)>;
+
+/// Looks at a handshake before 101 is sent: nothing accepts it, a response refuses it.
+using WebSocketGate = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
+
+/// HTTP/1.1 and WebSocket server on one port. Connections are dealt to the shards of the pool and
+/// live there. Limits: 64 KiB of headers, `max_body`, 15 s per request, 60 s idle keep-alive,
+/// `max_connections` (beyond it new ones are closed at once, counted).
+class HttpServer {
+public:
+    struct Options {
+        std::string host{"0.0.0.0"};
+        std::uint16_t port{0};  ///< 0: any free one, see port()
+        std::size_t max_body{1 << 20};
+        std::size_t max_connections{10'000};
+        WsLimits websocket;
+    };
+
+    HttpServer(async::ShardPool& shards, Options options);
+    HttpServer(const HttpServer&) = delete;
+    HttpServer& operator=(const HttpServer&) = delete;
+    ~HttpServer();
+
+    /// Exact paths; register before start(). Unknown path: 404; known path, other method: 405.
+    void handle(std::string method, std::string path, HttpHandler handler);
+    /// Every path that begins with `prefix` (which ends with '/').
+    void handle_prefix(std::string method, std::string prefix, HttpHandler handler);
+    void handle_websocket(std::string path, WebSocketGate gate, WebSocketHandler handler);
+
+    /// Binds and listens, exclusively: throws std::runtime_error
+    /// "TCP 0.0.0.0:8088 is in use: …" with what to do.
+    void start();
+    std::uint16_t port() const noexcept;
+
+    /// Closes the acceptor, cancels every connection and waits for them. Thread: none of the shards'.
+    void stop();
+
+private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace oavc::net

@@ -1,0 +1,47 @@
+#pragma once
+
+#include "base/time.hpp"
+#include "media/vad_config.hpp"
+#include "turns/config.hpp"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace oavc::pipeline {
+
+/// [agent] and [agent.NAME]: what a caller meets, chosen by the dialled number.
+struct AgentConfig {
+    std::string name{"default"};
+    std::string match;  ///< ECMAScript regex over the dialled user; empty: matches all
+    std::string system_prompt;
+    std::string greeting;  ///< empty: we wait for the caller
+    std::string language{"en"};
+    std::string voice;
+    std::string goodbye{"Goodbye."};
+    std::string failure_sentence{"I am sorry, something is wrong on our side. Please call again later."};
+    std::string idle_sentence{"Are you still there?"};
+    std::string not_understood{"Sorry, I did not catch that."};
+    std::string fallback_number;  ///< transfer target when everything is down; empty: hang up
+    std::size_t memory_turns{20};
+};
+
+/// [limits]
+struct LimitsConfig {
+    std::size_t max_calls{200};
+    std::size_t shards{0};   ///< 0: one per core
+    std::size_t workers{0};  ///< 0: one per core
+    std::size_t worker_queue{1024};
+    std::chrono::seconds max_call_duration{3600};
+    std::chrono::seconds drain_deadline{30};  ///< SIGTERM: running calls get this long
+};
+
+struct Config {
+    media::VadConfig vad;
+    turns::InterruptionConfig interruption;
+    turns::TurnConfig turns;
+    std::vector<AgentConfig> agents{AgentConfig{}};  ///< never empty; the last matches all
+    LimitsConfig limits;
+};
+
+}  // namespace oavc::pipeline

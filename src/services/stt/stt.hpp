@@ -1,0 +1,70 @@
+#pragma once
+
+#include "async/awaitable.hpp"
+#include "async/shard.hpp"
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "media/frame.hpp"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace oavc::services {
+
+/// What an engine can do. The pipeline branches on this, never on an engine's name.
+struct SttCapabilities {
+    SampleRate input_rate{wideband};  ///< PCM s16 mono; the pipeline resamples, adapters do not
+    bool interim_results{false};
+    bool endpointing{false};          ///< the engine reports the end of an utterance itself
+};
+
+/// What one call asks of its recogniser.
+struct SttOptions {
+    std::string language;  ///< BCP 47 ("en", "tr-TR"); empty: the service's own default
+};
+
+struct SttEvent {
+    enum class Kind { interim, final };
+    Kind kind{Kind::final};
+    UtteranceId utterance;
+    std::string text;  ///< lower case, no punctuation promised; empty: nothing was recognised
+};
+
+/// One call's recogniser, warm for the whole call; utterances are marked within it. Thread: the
+/// call's shard. Destruction aborts whatever runs. Fake: tests/support/fake_services.hpp.
+class SttStream {
+public:
+    virtual ~SttStream() = default;
+
+    /// Begins an utterance. Frames pushed from now on, pre-roll included, belong to it.
+    virtual void begin(UtteranceId utterance) noexcept = 0;
+
+    /// Audio at capabilities().input_rate, any length. Never blocks: buffers up to a bound of the
+    /// service's own, then drops the oldest and counts.
+    virtual void push(media::FrameView audio) noexcept = 0;
+
+    /// The utterance is over: exactly one final event for it follows from next().
+    virtual void end() noexcept = 0;
+
+    /// Forgets the utterance: no event for it comes any more.
+    virtual void cancel() noexcept = 0;
+
+    /// Next event. An error ends the stream; is_retryable(error()) decides failover. Cancellable.
+    virtual asio::awaitable<Result<SttEvent>> next() = 0;
+};
+
+/// A recognition engine or server. One object for all calls; open() is called on each call's shard
+/// and must be safe from several shards at once.
+class SttService {
+public:
+    virtual ~SttService() = default;
+    virtual std::string_view name() const noexcept = 0;  ///< provider id
+    virtual const SttCapabilities& capabilities() const noexcept = 0;
+    virtual asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
+        async::Shard& shard,
+        SttOptions options
+    ) = 0;
+};
+
+}  // namespace oavc::services

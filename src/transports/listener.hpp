@@ -1,0 +1,78 @@
+#pragma once
+
+#include "async/awaitable.hpp"
+#include "async/shard.hpp"
+#include "base/result.hpp"
+#include "transports/transport.hpp"
+
+#include <memory>
+#include <string_view>
+#include <utility>
+
+namespace oavc::transports {
+
+/// A place among the calls this instance may carry. Giving it back is destroying it. Owner: the
+/// call, from INVITE or webhook to its end. May be destroyed on any thread.
+class AdmissionSlot {
+public:
+    class Owner {
+    public:
+        virtual void release_slot() noexcept = 0;
+
+    protected:
+        ~Owner() = default;
+    };
+
+    AdmissionSlot() = default;
+    explicit AdmissionSlot(Owner& owner) noexcept : owner_{&owner} {}
+    AdmissionSlot(AdmissionSlot&& other) noexcept : owner_{std::exchange(other.owner_, nullptr)} {}
+    AdmissionSlot& operator=(AdmissionSlot&& other) noexcept {
+        std::swap(owner_, other.owner_);
+        return *this;
+    }
+    ~AdmissionSlot() {
+        if (owner_ != nullptr) owner_->release_slot();
+    }
+    explicit operator bool() const noexcept { return owner_ != nullptr; }
+
+private:
+    Owner* owner_{nullptr};
+};
+
+/// What listeners hand calls to: the pipeline. Thread: any for `admit`, the call's shard for `run_call`.
+class CallHandler {
+public:
+    /// Decides about one new call, atomically. An empty slot: refuse politely (503, busy).
+    virtual AdmissionSlot admit() noexcept = 0;
+
+    /// Carries one call from answer to end. Runs on `shard`, which is also the transport's. Returns
+    /// when the call is over; cancelling it hangs up. Never throws.
+    virtual asio::awaitable<void> run_call(
+        async::Shard& shard,
+        std::unique_ptr<Transport> transport,
+        AdmissionSlot slot
+    ) = 0;
+
+protected:
+    ~CallHandler() = default;
+};
+
+/// Brings calls from one kind of carrier. Owner: the composition root.
+class Listener {
+public:
+    virtual ~Listener() = default;
+    virtual std::string_view name() const noexcept = 0;
+
+    /// Binds sockets and begins. Throws std::runtime_error that says what is wrong and what to do
+    /// ("UDP 127.0.0.1:8090 is in use: …"). Thread: main, before the shards start or after.
+    virtual void start() = 0;
+
+    /// Takes no more calls (they are refused with 503); running ones go on. Thread: any.
+    virtual void stop_accepting() = 0;
+
+    /// Ends what is left, closes sockets and returns once no call is left. Thread: any but a
+    /// shard's; blocks. After this the shards hold nothing of this listener.
+    virtual void stop() = 0;
+};
+
+}  // namespace oavc::transports
