@@ -8,13 +8,14 @@ namespace oavc::media {
 
 /// [vad]
 struct VadConfig {
-    std::string engine{"auto"};   ///< webrtc, silero, or auto: silero where its model is, else webrtc
-    std::string model;            ///< Silero's ggml file; empty: the data directory's silero-vad.bin
-    double threshold{0.5};        ///< Silero: speech probability that counts as speech
-    int aggressiveness{2};        ///< WebRTC: 0 (lets most through) … 3
-    milliseconds min_speech{60};  ///< voiced for this long before speech has started
+    std::string engine{
+        "auto"};            ///< webrtc, silero, or auto: silero where its model is, else webrtc
+    std::string model;      ///< Silero's ggml file; empty: the data directory's silero-vad.bin
+    double threshold{0.5};  ///< Silero: speech probability that counts as speech
+    int aggressiveness{2};  ///< WebRTC: 0 (lets most through) … 3
+    milliseconds min_speech{60};    ///< voiced for this long before speech has started
     milliseconds min_silence{400};  ///< unvoiced for this long before speech has stopped
-    milliseconds pre_roll{300};   ///< audio before the onset that the recogniser gets too
+    milliseconds pre_roll{300};     ///< audio before the onset that the recogniser gets too
 };
 
 }  // namespace oavc::media

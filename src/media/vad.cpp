@@ -1,0 +1,53 @@
+#include "media/vad.hpp"
+
+#include "base/paths.hpp"
+#include "media/vad_silero.hpp"
+#include "media/vad_webrtc.hpp"
+
+#include <filesystem>
+#include <utility>
+
+namespace oavc::media {
+
+namespace {
+
+using MadeFactory = Result<std::shared_ptr<const VadFactory>, std::string>;
+
+/// WebRTC in place of a Silero that could not be loaded: the same factory with an explanation.
+class FallbackFactory final : public VadFactory {
+public:
+    FallbackFactory(std::shared_ptr<const VadFactory> inner, std::string note)
+        : inner_{std::move(inner)}, note_{std::move(note)} {}
+
+    std::string_view name() const noexcept override { return inner_->name(); }
+    SampleRate input_rate() const noexcept override { return inner_->input_rate(); }
+    std::unique_ptr<VadEngine> make() const override { return inner_->make(); }
+    std::string_view note() const noexcept override { return note_; }
+
+private:
+    std::shared_ptr<const VadFactory> inner_;
+    std::string note_;
+};
+
+}  // namespace
+
+MadeFactory make_vad_factory(const VadConfig& config) {
+    if (config.engine == "webrtc") return make_webrtc_vad(config.aggressiveness);
+    if (config.engine != "silero" && config.engine != "auto") {
+        return "Unknown VAD engine: '" + config.engine + "' (known: auto, webrtc, silero)";
+    }
+
+    const std::filesystem::path model = config.model.empty()
+                                            ? data_directory() / "models" / "silero-vad.bin"
+                                            : std::filesystem::path{config.model};
+    auto silero = make_silero_vad(model, config.threshold);
+    if (silero || config.engine == "silero") return silero;
+    return std::make_shared<const FallbackFactory>(
+        make_webrtc_vad(config.aggressiveness),
+        silero.error() +
+            ". Using the WebRTC detector; `oavc models pull silero-vad` fetches the "
+            "better one, `[vad] engine = webrtc` keeps this one without asking."
+    );
+}
+
+}  // namespace oavc::media

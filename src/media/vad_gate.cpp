@@ -1,0 +1,63 @@
+#include "media/vad_gate.hpp"
+
+#include <algorithm>
+
+namespace oavc::media {
+
+SpeechDetector::SpeechDetector(
+    SampleRate rate, milliseconds min_speech, milliseconds min_silence
+) noexcept
+    : min_speech_{samples_in(std::max(min_speech, milliseconds{0}), rate)},
+      min_silence_{samples_in(std::max(min_silence, milliseconds{0}), rate)} {}
+
+std::optional<SpeechEvent> SpeechDetector::on_frame(
+    const VadDecision& decision, std::size_t frame_samples
+) noexcept {
+    position_ += frame_samples;
+    const SamplePosition end = position_ - std::min<SamplePosition>(decision.age, position_);
+    const std::uint64_t span = decision.span == 0 ? frame_samples : decision.span;
+    const SamplePosition begin = end - std::min(span, end);
+
+    if (decision.voiced) return on_voiced(begin, end);
+    return on_unvoiced(begin, end);
+}
+
+std::optional<SpeechEvent> SpeechDetector::on_voiced(
+    SamplePosition begin, SamplePosition end
+) noexcept {
+    begin = std::max(begin, judged_);  // a decision that the engine repeats does not count twice
+    if (end <= begin) return std::nullopt;
+    judged_ = end;
+    last_voiced_ = end;
+    if (speaking_) return std::nullopt;
+
+    if (evidence_ == 0) first_voiced_ = begin;
+    evidence_ += end - begin;
+    if (evidence_ < min_speech_) return std::nullopt;
+    speaking_ = true;
+    evidence_ = 0;
+    return SpeechEvent{SpeechEvent::Kind::started, first_voiced_, last_voiced_, position_};
+}
+
+std::optional<SpeechEvent> SpeechDetector::on_unvoiced(
+    SamplePosition begin, SamplePosition end
+) noexcept {
+    begin = std::max(begin, judged_);
+    if (end <= begin) return std::nullopt;
+    judged_ = end;
+
+    if (!speaking_) {
+        evidence_ -= std::min(evidence_, end - begin);
+        return std::nullopt;
+    }
+    if (judged_ - last_voiced_ < min_silence_) return std::nullopt;
+    speaking_ = false;
+    return SpeechEvent{SpeechEvent::Kind::stopped, first_voiced_, last_voiced_, position_};
+}
+
+void SpeechDetector::reset() noexcept {
+    speaking_ = false;
+    evidence_ = 0;
+}
+
+}  // namespace oavc::media

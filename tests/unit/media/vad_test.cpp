@@ -1,0 +1,46 @@
+#include "media/vad.hpp"
+
+#include "gtest/gtest.h"
+
+namespace oavc::media {
+namespace {
+
+TEST(VadFactory, AnUnknownEngineIsRefusedWithTheKnownOnes) {
+    VadConfig config;
+    config.engine = "energy";
+    const auto made = make_vad_factory(config);
+    ASSERT_TRUE(made.has_error());
+    EXPECT_EQ(made.error(), "Unknown VAD engine: 'energy' (known: auto, webrtc, silero)");
+}
+
+TEST(VadFactory, WebRtcByNameHasNothingToExplain) {
+    VadConfig config;
+    config.engine = "webrtc";
+    const auto made = make_vad_factory(config);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ((*made)->name(), "webrtc");
+    EXPECT_EQ((*made)->note(), "");
+}
+
+TEST(VadFactory, AutoWithoutAModelTakesWebRtcAndSaysWhatToDo) {
+    VadConfig config;
+    config.model = "/nonexistent/silero.bin";
+    const auto made = make_vad_factory(config);
+    ASSERT_TRUE(made.has_value());
+    EXPECT_EQ((*made)->name(), "webrtc");
+    EXPECT_NE((*made)->note().find("/nonexistent/silero.bin"), std::string_view::npos);
+    EXPECT_NE((*made)->note().find("oavc models pull silero-vad"), std::string_view::npos);
+    EXPECT_NE((*made)->make(), nullptr);
+}
+
+TEST(VadFactory, SileroByNameWithoutAModelIsAnError) {
+    VadConfig config;
+    config.engine = "silero";
+    config.model = "/nonexistent/silero.bin";
+    const auto made = make_vad_factory(config);
+    ASSERT_TRUE(made.has_error());
+    EXPECT_NE(made.error().find("/nonexistent/silero.bin"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace oavc::media

@@ -1,0 +1,63 @@
+#include "media/vad_webrtc.hpp"
+
+#include "gtest/gtest.h"
+#include "support/clips.hpp"
+
+namespace oavc::media {
+namespace {
+
+constexpr std::size_t frame = samples_in(frame_time, narrowband);
+
+/// Frames the engine calls voiced.
+std::size_t voiced_frames(VadEngine& engine, const test::Pcm& pcm) {
+    std::size_t voiced = 0;
+    for (std::size_t at = 0; at + frame <= pcm.size(); at += frame) {
+        voiced += engine.process({Samples{pcm}.subspan(at, frame), narrowband}).voiced ? 1 : 0;
+    }
+    return voiced;
+}
+
+TEST(WebRtcVad, HearsSpeechLikeSoundAndNotSilence) {
+    const auto factory = make_webrtc_vad(2);
+    EXPECT_EQ(factory->name(), "webrtc");
+    EXPECT_EQ(factory->input_rate(), narrowband);
+    const auto engine = factory->make();
+    EXPECT_EQ(engine->input_rate(), narrowband);
+
+    EXPECT_EQ(voiced_frames(*engine, test::silence(50 * frame)), 0u);
+    EXPECT_GE(voiced_frames(*engine, test::buzz(50 * frame, narrowband)), 35u);
+    EXPECT_LE(voiced_frames(*engine, test::silence(50 * frame)), 10u);  // its own hang-over
+}
+
+TEST(WebRtcVad, SettlesOnSteadyNoise) {
+    const auto engine = make_webrtc_vad(3)->make();
+    voiced_frames(*engine, test::noise(50 * frame, 300));
+    EXPECT_EQ(voiced_frames(*engine, test::noise(100 * frame, 300, 2)), 0u);
+}
+
+TEST(WebRtcVad, ProbabilityAndDecisionAgree) {
+    const auto engine = make_webrtc_vad(1)->make();
+    const auto pcm = test::buzz(50 * frame, narrowband);
+    for (std::size_t at = 0; at < pcm.size(); at += frame) {
+        const auto decision = engine->process({Samples{pcm}.subspan(at, frame), narrowband});
+        EXPECT_EQ(decision.voiced, decision.speech_probability > 0);
+        EXPECT_EQ(decision.age, 0u);
+    }
+}
+
+TEST(WebRtcVad, ResetMakesItAsNew) {
+    const auto factory = make_webrtc_vad(2);
+    const auto used = factory->make();
+    voiced_frames(*used, test::noise(80 * frame, 3'000));
+    used->reset();
+    const auto fresh = factory->make();
+    auto pcm = test::noise(20 * frame, 500, 3);
+    test::append(pcm, test::buzz(30 * frame, narrowband));
+    for (std::size_t at = 0; at < pcm.size(); at += frame) {
+        const FrameView view{Samples{pcm}.subspan(at, frame), narrowband};
+        EXPECT_EQ(used->process(view).speech_probability, fresh->process(view).speech_probability);
+    }
+}
+
+}  // namespace
+}  // namespace oavc::media
