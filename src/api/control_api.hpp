@@ -1,0 +1,50 @@
+#pragma once
+
+#include "api/call_log.hpp"
+#include "api/config.hpp"
+#include "async/shard.hpp"
+#include "net/http.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace oavc::net {
+class HttpServer;
+}
+
+namespace oavc::api {
+
+/// The control API, version 1. Every answer is JSON, times are milliseconds.
+///
+///     GET /api/v1/calls                                   the calls, newest first
+///     GET /api/v1/calls/{id}                              state, transcript, turns with their
+///     latency GET /api/v1/calls/{id}/events?after=N&wait_ms=M     events numbered above N; waits ≤
+///     10 s for one
+///
+/// `{id}` is the session id or the carrier's own (URL-encoded). Access: `Authorization: Bearer
+/// <[api] token>`, or, when no token is configured, clients on the loopback interface only.
+/// Thread: any shard of the HTTP server's; owner outlives the server.
+class ControlApi {
+public:
+    static constexpr milliseconds longest_wait{10'000};
+
+    ControlApi(Config config, const CallLog& log);
+
+    void register_on(net::HttpServer& server);
+
+    /// One request under /api/v1/calls.
+    asio::awaitable<net::HttpResponse> handle(async::Shard& shard, net::HttpRequest request) const;
+
+private:
+    const Config config_;
+    const CallLog& log_;
+};
+
+/// Decodes %XX; "+" stays itself, as it does in a path (RFC 3986 §2.1). A broken escape is kept as
+/// it is.
+std::string percent_decoded(std::string_view text);
+
+/// Same text, in a time that does not depend on where they differ.
+bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept;
+
+}  // namespace oavc::api
