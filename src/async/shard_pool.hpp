@@ -13,7 +13,8 @@ namespace oavc::async {
 class ShardPool {
 public:
     explicit ShardPool(std::size_t count) {
-        for (std::size_t i = 0; i < count; ++i) shards_.push_back(std::make_unique<Shard>(i));
+        for (std::size_t i = 0; i < count; ++i)
+            shards_.push_back(std::make_unique<Shard>(i));
     }
 
     std::size_t size() const noexcept { return shards_.size(); }
@@ -24,10 +25,12 @@ public:
     }
 
     void start() {
-        for (auto& shard : shards_) shard->start();
+        for (auto& shard : shards_)
+            shard->start();
     }
     void drain_and_join() {
-        for (auto& shard : shards_) shard->drain_and_join();
+        for (auto& shard : shards_)
+            shard->drain_and_join();
     }
 
 private:

@@ -16,7 +16,8 @@ namespace oavc::async {
 /// destructor asserts that nothing is left. Thread: the executor's single thread.
 class TaskGroup {
 public:
-    /// `on_exception` gets what escapes a task (our bug, or bad_alloc); cancellation does not count.
+    /// `on_exception` gets what escapes a task (our bug, or bad_alloc); cancellation does not
+    /// count.
     using ExceptionHandler = std::function<void(std::exception_ptr)>;
 
     TaskGroup(asio::any_io_executor executor, ExceptionHandler on_exception);
@@ -24,8 +25,8 @@ public:
     TaskGroup& operator=(const TaskGroup&) = delete;
     ~TaskGroup();
 
-    /// Starts `task` (at the executor's next turn). After `cancel` the group takes no more: the task
-    /// is destroyed unstarted. Tasks take values, not references to the spawner's locals.
+    /// Starts `task` (at the executor's next turn). After `cancel` the group takes no more: the
+    /// task is destroyed unstarted. Tasks take values, not references to the spawner's locals.
     void spawn(asio::awaitable<void> task);
 
     /// Asks every task to end (terminal cancellation). They end at their next suspension point.

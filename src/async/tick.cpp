@@ -10,9 +10,8 @@ TickWheel::~TickWheel() { OAVC_ASSERT(size_ == 0); }
 
 void TickWheel::add(TickClient& client) noexcept {
     OAVC_ASSERT(client.link_ == nullptr);
-    const auto phase = static_cast<std::size_t>(
-        std::min_element(loads_.begin(), loads_.end()) - loads_.begin()
-    );
+    const auto phase =
+        static_cast<std::size_t>(std::min_element(loads_.begin(), loads_.end()) - loads_.begin());
     client.phase_ = phase;
     client.next_ = clients_[phase];
     client.link_ = &clients_[phase];

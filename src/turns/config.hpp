@@ -16,22 +16,23 @@ struct InterruptionConfig {
     std::size_t min_words{2};           ///< min_words: this many recognised words (P180)
     double volume_threshold{0.6};       ///< volume: 0 … 1, see AudioLevel (P181)
     milliseconds volume_duration{300};  ///< volume: louder than the threshold for this long (P181)
-    milliseconds protection{0};         ///< after our first sample nobody can interrupt for this long
-    /// Paused for possible speech that no strategy confirms within this: we go on at the same sample.
+    milliseconds protection{0};  ///< after our first sample nobody can interrupt for this long
+    /// Paused for possible speech that no strategy confirms within this: we go on at the same
+    /// sample.
     milliseconds resume_after{600};
 };
 
 /// [turns]: every wait and every longest stay of the turn machine.
 struct TurnConfig {
-    milliseconds endpoint_silence{500};     ///< silence that ends a turn
+    milliseconds endpoint_silence{500};  ///< silence that ends a turn
     milliseconds longest_utterance{30'000};
-    milliseconds final_transcript{4'000};   ///< end of utterance → final transcript
-    milliseconds first_token{8'000};        ///< transcript → first token of the reply
+    milliseconds final_transcript{4'000};  ///< end of utterance → final transcript
+    milliseconds first_token{8'000};       ///< transcript → first token of the reply
     milliseconds next_token{8'000};
-    milliseconds first_audio{5'000};        ///< sentence → first audio
+    milliseconds first_audio{5'000};  ///< sentence → first audio
     milliseconds longest_reply{120'000};
-    milliseconds idle_prompt{15'000};       ///< both silent: we ask whether the caller is there
-    std::size_t idle_prompts{2};            ///< so often, then goodbye
+    milliseconds idle_prompt{15'000};  ///< both silent: we ask whether the caller is there
+    std::size_t idle_prompts{2};       ///< so often, then goodbye
 };
 
 }  // namespace oavc::turns

@@ -1,0 +1,105 @@
+#include "pipeline/sentence_aggregator.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace oavc::pipeline {
+
+namespace {
+
+bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
+bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
+
+/// Abbreviations whose full stop ends no sentence. "vb." and "Dn." are Turkish.
+bool ends_with_abbreviation(std::string_view text) noexcept {
+    constexpr std::array<std::string_view, 11> known{
+        "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "e.g.", "i.e.", "etc.", "No.", "vb.", "Dn."
+    };
+    return std::any_of(known.begin(), known.end(), [&](std::string_view word) {
+        if (!text.ends_with(word)) return false;
+        return text.size() == word.size() || is_space(text[text.size() - word.size() - 1]);
+    });
+}
+
+std::string trimmed(std::string_view text) {
+    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
+    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    std::string result;
+    result.reserve(text.size());
+    for (const char c : text) {
+        if (is_space(c)) {
+            if (!result.empty() && result.back() != ' ') result += ' ';
+        } else {
+            result += c;
+        }
+    }
+    return result;
+}
+
+bool speakable(std::string_view text) noexcept {
+    return std::any_of(text.begin(), text.end(), [](char c) {
+        return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+               static_cast<unsigned char>(c) >= 0x80;
+    });
+}
+
+}  // namespace
+
+void SentenceAggregator::push(std::string_view token) {
+    for (const char c : token) {
+        if (c != '*' && c != '#' && c != '`' && c != '_') pending_ += c;
+    }
+}
+
+/// One past the end of the first sentence; 0: none complete yet.
+std::size_t SentenceAggregator::find_end() const noexcept {
+    const std::string_view text = pending_;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        const char c = text[i];
+        if (c == '\n' && i > 0) return i + 1;
+        const bool last = i + 1 == text.size();
+        // What follows decides ("3.5", "?!", a closing quote): wait for it unless all has come.
+        if (c == '.' || c == '!' || c == '?') {
+            if (last) return 0;
+            if (!is_space(text[i + 1])) continue;
+            if (c == '.' && ends_with_abbreviation(text.substr(0, i + 1))) continue;
+            return i + 1;
+        }
+        if ((c == ',' || c == ';' || c == ':') && first_ && i >= early_comma) {
+            if (!last && is_space(text[i + 1])) return i + 1;
+        }
+        if (i + 1 >= longest) {
+            const auto space = text.rfind(' ', i);
+            if (space != std::string_view::npos && space > 0) return space + 1;
+            // One endless word: cut before a whole UTF-8 character.
+            auto cut = i;
+            while (cut > 1 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
+            return cut;
+        }
+    }
+    return 0;
+}
+
+std::optional<std::string> SentenceAggregator::next() {
+    while (!pending_.empty()) {
+        auto end = find_end();
+        if (end == 0) {
+            if (!finished_) return std::nullopt;
+            end = pending_.size();
+        }
+        auto sentence = trimmed(std::string_view{pending_}.substr(0, end));
+        pending_.erase(0, end);
+        if (!speakable(sentence)) continue;
+        first_ = false;
+        return sentence;
+    }
+    return std::nullopt;
+}
+
+void SentenceAggregator::reset() {
+    pending_.clear();
+    first_ = true;
+    finished_ = false;
+}
+
+}  // namespace oavc::pipeline

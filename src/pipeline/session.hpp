@@ -1,0 +1,131 @@
+#pragma once
+
+#include "async/mailbox.hpp"
+#include "async/shard.hpp"
+#include "async/signal.hpp"
+#include "async/task_group.hpp"
+#include "base/ids.hpp"
+#include "media/resampler.hpp"
+#include "observability/log.hpp"
+#include "pipeline/audio_processor.hpp"
+#include "pipeline/config.hpp"
+#include "pipeline/conversation.hpp"
+#include "pipeline/events.hpp"
+#include "pipeline/latency_probe.hpp"
+#include "pipeline/manager.hpp"
+#include "pipeline/playout_queue.hpp"
+#include "transports/transport.hpp"
+#include "turns/turn_machine.hpp"
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace oavc::pipeline {
+
+/// What a Session borrows for its life.
+struct SessionContext {
+    const Config& config;
+    const AgentConfig& agent;
+    Services services;
+    std::span<CallObserver* const> observers;
+    log::Logger log;
+    /// The media clock between frames and ticks; tests give a virtual one.
+    std::function<TimePoint()> now;
+};
+
+/// One call at run time: ties transport, recogniser, model and voice together under the turn
+/// machine. Audio and ticks come as plain calls; services are coroutines of its task groups.
+/// Owner: run_call's coroutine frame. Thread: the call's shard.
+class Session final : private transports::MediaSink {
+public:
+    Session(
+        async::Shard& shard,
+        std::unique_ptr<transports::Transport> transport,
+        SessionContext context
+    );
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+    ~Session();
+
+    /// The whole call: services are opened, the call answered, media carried until it ends,
+    /// everything joined. Cancelling it hangs up.
+    asio::awaitable<void> run();
+
+    /// Says the agent's goodbye and hangs up once it was heard.
+    void say_goodbye();
+
+    const SessionId& id() const noexcept { return id_; }
+    turns::TurnState turn_state() const noexcept { return machine_->state(); }
+
+private:
+    /// One reply from question to last sample. Everything in it belongs to one generation.
+    struct Reply;
+
+    // transports::MediaSink
+    void on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept override;
+    void on_tick(TimePoint now) noexcept override;
+    void on_digit(char digit, transports::DigitSource source) noexcept override;
+    void on_hold(bool held) noexcept override;
+
+    asio::awaitable<bool> open_services();
+    asio::awaitable<void> open_stt(error_code& error);
+    asio::awaitable<void> open_llm(error_code& error);
+    asio::awaitable<void> open_tts(error_code& error);
+    asio::awaitable<void> read_transcripts();
+    asio::awaitable<void> leave();
+
+    void run_actions(TimePoint now);
+    void perform(const turns::TurnAction& action, TimePoint now);
+    void start_reply(const turns::TurnAction& action);
+    void end_reply(bool interrupted);
+    asio::awaitable<void> think(Reply& reply);
+    asio::awaitable<void> speak(Reply& reply);
+    asio::awaitable<bool> speak_sentence(Reply& reply, std::string text);
+    asio::awaitable<void> bury(Reply& reply);
+    void send_sentence(Reply& reply, std::string text);
+    void append_audio(Reply& reply, media::Samples samples);
+    void play(TimePoint now);
+    void pause(TimePoint now);
+
+    std::string line(turns::CannedLine which) const;
+    CallEvent& event(CallEvent::Kind kind, std::string text = {});
+    void emit(const CallEvent& what);
+    void emit(CallEvent::Kind kind, std::string text = {}) { emit(event(kind, std::move(text))); }
+
+    // Given to us.
+    async::Shard& shard_;
+    SessionContext context_;
+    // Owned.
+    std::unique_ptr<transports::Transport> transport_;
+    SessionId id_;
+    log::Logger log_;
+    Conversation conversation_;
+    std::unique_ptr<services::SttStream> stt_;
+    std::unique_ptr<services::LlmSession> llm_;
+    std::unique_ptr<services::TtsSession> tts_;
+    std::unique_ptr<AudioProcessor> audio_;
+    std::optional<turns::TurnMachine> machine_;
+    PlayoutQueue playout_;
+    std::unique_ptr<Reply> reply_;               ///< the current one
+    std::list<std::unique_ptr<Reply>> graves_;   ///< cancelled, still winding down
+    async::TaskGroup tasks_;
+    // State.
+    TimePoint began_{};
+    TimePoint onset_{};        ///< of the caller's latest speech
+    TimePoint last_voiced_{};
+    TimePoint paused_at_{};
+    LatencyProbe probe_;
+    std::uint32_t turn_{0};
+    std::string transfer_target_;
+    bool leaving_{false};
+    CallEvent event_;
+    std::array<media::Sample, media::max_frame_samples> frame_{};
+};
+
+}  // namespace oavc::pipeline
