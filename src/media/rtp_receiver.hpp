@@ -1,0 +1,242 @@
+#pragma once
+
+#include "base/time.hpp"
+#include "media/codec.hpp"
+#include "media/detail/concealer.hpp"
+#include "media/frame.hpp"
+#include "media/rtcp.hpp"
+#include "media/rtp.hpp"
+#include "media/telephone_event.hpp"
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+
+namespace oavc::media {
+
+/// What an RtpReceiver makes of its packets. Implemented by the owner of the leg. Must not call
+/// back into the receiver.
+class RtpSink {
+public:
+    /// Exactly 20 ms, in order. `concealed`: nothing of it arrived and it was invented to keep
+    /// time. `arrived`: when its last packet came in; if concealed, when it was found missing.
+    /// `arrived` never goes back from frame to frame.
+    virtual void on_frame(FrameView frame, TimePoint arrived, bool concealed) noexcept = 0;
+
+    /// One key press, once: '0'–'9', '*', '#', 'A'–'D'.
+    virtual void on_digit(char digit) noexcept = 0;
+
+protected:
+    ~RtpSink() = default;
+};
+
+/// Which payload types carry which codec, as the SDP answer says.
+class PayloadMap {
+public:
+    static constexpr std::size_t max_entries = 8;
+
+    /// A later entry for the same type replaces the earlier one. False: no room, or type > 127.
+    constexpr bool add(PayloadType type, Codec codec) noexcept {
+        if (type.value > 127) return false;
+        for (std::size_t i = 0; i < size_; ++i) {
+            if (entries_[i].type == type) {
+                entries_[i].codec = codec;
+                return true;
+            }
+        }
+        if (size_ == max_entries) return false;
+        entries_[size_++] = {type, codec};
+        return true;
+    }
+
+    constexpr std::optional<Codec> find(PayloadType type) const noexcept {
+        for (std::size_t i = 0; i < size_; ++i) {
+            if (entries_[i].type == type) return entries_[i].codec;
+        }
+        return std::nullopt;
+    }
+
+    constexpr bool empty() const noexcept { return size_ == 0; }
+
+    /// PCMU and PCMA on their static types.
+    static constexpr PayloadMap g711() noexcept {
+        PayloadMap map;
+        for (const Codec codec : all_codecs)
+            map.add(static_payload_type(codec), codec);
+        return map;
+    }
+
+private:
+    struct Entry {
+        PayloadType type;
+        Codec codec{Codec::pcmu};
+    };
+    std::array<Entry, max_entries> entries_{};
+    std::size_t size_{0};
+};
+
+struct RtpReceiverConfig {
+    PayloadMap payloads{PayloadMap::g711()};
+    std::optional<PayloadType> telephone_event;  ///< RFC 4733, if negotiated
+
+    /// A missing packet is given up as soon as this many later ones have come (0 and 1: at once; at
+    /// most 8), or `reorder_wait` after the first of them.
+    std::size_t reorder_packets{3};
+    milliseconds reorder_wait{60};
+
+    /// When no audio came for this long, time is made to pass without it: silence, 20 ms per 20 ms.
+    milliseconds stall_after{100};
+};
+
+/// The receiving side of one RTP leg, sans-I/O: datagrams and time in, 20 ms frames of 8 kHz PCM
+/// and digits out. There is no playout delay: an in-order packet is delivered within the call that
+/// brings it, and only what lies behind a gap waits (RtpReceiverConfig::reorder_packets).
+///
+/// The frames form one timeline that neither drifts from the sender's clock nor stops: a loss is
+/// concealed (100 ms at most, then silence), silence that was not sent (DTX, a muted caller) is
+/// filled in by on_tick, and audio that comes after its time was filled is dropped and counted
+/// late. A sender whose clock jumps or stood still is followed within 200 ms.
+///
+/// Any packet time is accepted and cut or joined into 20 ms frames. Another SSRC is taken as a new
+/// sender of the same leg (the first packet counts, RFC 3550 §A.1 without probation, because the
+/// transport has already pinned the address). Not supported: comfort noise payloads (RFC 3389;
+/// counted as rejected), redundancy (RFC 2198), mixers' CSRCs.
+///
+/// Owner: the transport. Thread: the call's shard. Never allocates, about 6 KiB.
+class RtpReceiver {
+public:
+    static constexpr SampleRate rate = narrowband;  ///< of every frame
+
+    struct Stats {
+        std::uint64_t received{0};    ///< valid packets, late ones included, duplicates not
+        std::uint64_t lost{0};        ///< expected by sequence number and never seen
+        std::uint64_t duplicates{0};  ///< same packet again: dropped
+        std::uint64_t late{0};        ///< audio packets after their place was filled: dropped
+        std::uint64_t rejected{0};    ///< not RTP, unknown payload type, or a wild jump
+        std::uint64_t reordered{0};   ///< came out of order but in time
+        std::uint64_t frames{0};      ///< delivered, all kinds
+        std::uint64_t concealed{0};   ///< of these: made from what came before, for a gap
+        std::uint64_t silent{0};      ///< of these: plain silence, to let time pass
+        std::uint64_t resyncs{0};     ///< the sender's timestamps jumped and were followed
+        std::uint64_t sources{0};     ///< SSRCs, restarts included
+        std::uint64_t digits{0};
+        microseconds jitter{0};   ///< RFC 3550 §A.8, of the current source
+        microseconds max_gap{0};  ///< longest time between two packets
+    };
+
+    explicit RtpReceiver(const RtpReceiverConfig& config) noexcept;
+    RtpReceiver(const RtpReceiver&) = delete;
+    RtpReceiver& operator=(const RtpReceiver&) = delete;
+
+    /// Optional: time passes from `now` on, with silence until the first packet. Otherwise the
+    /// timeline begins with the first packet.
+    void start(TimePoint now) noexcept;
+
+    /// New answer to a re-INVITE: other payload types, the same timeline.
+    void reconfigure(const RtpReceiverConfig& config) noexcept;
+
+    /// One datagram from the pinned peer.
+    void on_packet(std::span<const std::byte> datagram, TimePoint now, RtpSink& sink) noexcept;
+
+    /// To be called about every 20 ms: gives up on gaps and lets time pass.
+    void on_tick(TimePoint now, RtpSink& sink) noexcept;
+
+    Stats stats() const noexcept;
+
+    /// When the latest valid packet came, for the media timeout.
+    std::optional<TimePoint> last_packet() const noexcept { return last_packet_; }
+
+    /// The current source, once there is one.
+    std::optional<Ssrc> ssrc() const noexcept;
+
+    /// The block about the current source for an RTCP report (RFC 3550 §6.4.1, §A.3); its last_sr
+    /// and delay_since_last_sr are left to RtcpSession. Each call begins a new interval.
+    std::optional<ReportBlock> report_block() noexcept;
+
+private:
+    static constexpr std::size_t frame_samples = samples_in(frame_time, rate);
+    static constexpr std::size_t max_held = 8;
+    static constexpr std::size_t max_held_payload = 480;  ///< 60 ms; longer packets do not wait
+
+    enum class Kind : std::uint8_t { audio, event, foreign };
+    struct Packet {
+        std::int64_t sequence{0};  ///< unwrapped
+        RtpTimestamp timestamp;
+        TimePoint arrived;
+        Kind kind{Kind::foreign};
+        Codec codec{Codec::pcmu};
+        std::span<const std::byte> payload;
+    };
+    struct Held {
+        bool used{false};
+        Packet packet;  ///< its payload points into `bytes`
+        std::array<std::byte, max_held_payload> bytes;
+    };
+
+    bool accepts_source(const RtpPacketView& packet, Kind kind, TimePoint now) const noexcept;
+    void begin_source(const RtpPacketView& packet, TimePoint now, RtpSink& sink) noexcept;
+    void note_passed(const Packet& packet, RtpSink& sink) noexcept;
+    bool is_held(std::int64_t sequence) const noexcept;
+    bool hold(const Packet& packet) noexcept;
+    Held* lowest_held() noexcept;
+    void release(TimePoint now, RtpSink& sink) noexcept;
+    void release_one(Held& held, RtpSink& sink) noexcept;
+    void release_all(RtpSink& sink) noexcept;
+    void deliver(const Packet& packet, RtpSink& sink) noexcept;
+    void deliver_event(const Packet& packet, RtpSink& sink) noexcept;
+    void deliver_audio(const Packet& packet, std::int64_t lost, RtpSink& sink) noexcept;
+    void append(const Packet& packet, std::span<const std::byte> payload, RtpSink& sink) noexcept;
+    void invent(std::int64_t samples, TimePoint when, RtpSink& sink) noexcept;
+    void emit(TimePoint when, RtpSink& sink) noexcept;
+    void measure_jitter(const Packet& packet) noexcept;
+    std::int64_t expected() const noexcept { return highest_sequence_ - base_sequence_ + 1; }
+
+    // Given to us.
+    RtpReceiverConfig config_;
+
+    // The current source, by sequence number. Sequence numbers are unwrapped to 64 bits.
+    bool has_source_{false};
+    Ssrc ssrc_;
+    std::optional<Ssrc> previous_ssrc_;
+    TimePoint source_began_{};
+    std::int64_t base_sequence_{0};
+    std::int64_t highest_sequence_{0};
+    std::int64_t next_sequence_{0};  ///< the next to deliver
+    std::uint64_t passed_{0};        ///< bit n: next_sequence_ - 1 - n has been received
+    std::optional<std::uint16_t> bad_sequence_;  ///< RFC 3550 §A.1
+    std::int64_t source_received_{0};
+    std::int64_t source_duplicates_{0};
+    std::int64_t expected_prior_{0};
+    std::int64_t received_prior_{0};
+    std::optional<std::uint32_t> transit_;
+    std::uint32_t jitter_{0};  ///< timestamp units times 16
+    std::optional<TimePoint> last_packet_;
+    std::array<Held, max_held> held_{};
+    std::size_t held_count_{0};
+
+    // The timeline, by timestamp.
+    bool running_{false};
+    bool synchronised_{false};        ///< next_timestamp_ belongs to the current source
+    std::int64_t next_timestamp_{0};  ///< of the next sample to deliver, unwrapped
+    TimePoint media_time_{};          ///< audio has been delivered up to here
+    std::int64_t ahead_{0};           ///< samples filled in beyond what the sender has confirmed
+    std::optional<TimePoint> late_since_;
+    TimePoint last_late_{};
+    std::size_t packet_samples_{frame_samples};
+
+    // The frame being put together.
+    std::array<Sample, frame_samples> frame_{};
+    std::size_t filled_{0};
+    bool any_real_{false};
+    bool any_concealed_{false};
+    TimePoint last_emitted_{};
+    detail::Concealer concealer_;
+
+    DigitDetector digits_;
+    std::int64_t lost_before_{0};  ///< of earlier sources
+    Stats stats_;
+};
+
+}  // namespace oavc::media
