@@ -22,7 +22,7 @@ struct VadDecision {
     std::uint32_t age{0};
 };
 
-/// The ear of one call. Cheap to make; neither `process` nor `reset` allocates or throws.
+/// The ear of one call. Cheap to make; `process` never allocates.
 /// Thread: the call's shard. Get one from a VadFactory.
 class VadEngine {
 public:
@@ -35,7 +35,7 @@ public:
     /// decides every 32 ms, so that one decision may be returned twice (with a growing `age`).
     virtual VadDecision process(FrameView frame) noexcept = 0;
 
-    /// Forgets the audio heard so far, as if newly made.
+    /// Forgets the audio heard so far, as if newly made. Not for every frame: WebRTC's allocates.
     virtual void reset() noexcept = 0;
 };
 

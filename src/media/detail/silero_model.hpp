@@ -68,7 +68,7 @@ enum class SileroErrc {
     truncated = 1,  ///< the file ends inside a field
     not_silero,     ///< no ggml file of Silero's 16 kHz network
     unsupported,    ///< Silero, but not of the shape that we compute (v6)
-    bad_tensor,     ///< unknown, repeated, missing, misshapen or not a number
+    bad_tensor,     ///< unknown, repeated, missing, misshapen or absurd
 };
 std::string_view describe(SileroErrc code) noexcept;
 OAVC_ERROR_CATEGORY(SileroErrc, "oavc.silero")
@@ -77,7 +77,8 @@ OAVC_ERROR_CATEGORY(SileroErrc, "oavc.silero")
 inline constexpr std::size_t max_silero_file = 4 << 20;
 
 /// Parses the ggml file of Silero v6 (what whisper.cpp calls ggml-silero-v6.2.0.bin). Accepts the
-/// whole file or nothing: every tensor once, of the expected shape, every weight finite.
+/// whole file or nothing: every tensor once, of the expected shape, every weight finite and
+/// small enough that no input makes a sum overflow.
 Result<std::shared_ptr<const SileroModel>, ParseError> parse_silero(std::span<const std::byte> file
 );
 

@@ -4,6 +4,7 @@
 #include "media/detail/silero_model.hpp"
 #include "media/detail/silero_net.hpp"
 #include "media/vad_gate.hpp"
+#include "support/alloc_guard.hpp"
 #include "support/clips.hpp"
 #include "support/silero_file.hpp"
 
@@ -205,6 +206,11 @@ TEST(SileroVad, DecidesEvery512SamplesAndSaysWhichItJudged) {
     EXPECT_EQ((*factory)->input_rate(), wideband);
     const auto engine = (*factory)->make();
     const auto pcm = test::noise(100 * frame, 3'000);
+    const auto allocations = test::allocations();
+    engine->process({Samples{pcm}.first(frame), wideband});
+    engine->process({Samples{pcm}.first(frame), wideband});  // its first window
+    engine->reset();
+    EXPECT_EQ(test::allocations(), allocations);
 
     SileroState state;
     const auto model = parse_silero(test::silero_file());

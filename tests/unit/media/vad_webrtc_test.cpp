@@ -1,6 +1,7 @@
 #include "media/vad_webrtc.hpp"
 
 #include "gtest/gtest.h"
+#include "support/alloc_guard.hpp"
 #include "support/clips.hpp"
 
 namespace oavc::media {
@@ -43,6 +44,14 @@ TEST(WebRtcVad, ProbabilityAndDecisionAgree) {
         EXPECT_EQ(decision.voiced, decision.speech_probability > 0);
         EXPECT_EQ(decision.age, 0u);
     }
+}
+
+TEST(WebRtcVad, ListensWithoutAllocating) {
+    const auto engine = make_webrtc_vad(2)->make();
+    const auto pcm = test::buzz(50 * frame, narrowband);
+    const auto before = test::allocations();
+    voiced_frames(*engine, pcm);
+    EXPECT_EQ(test::allocations(), before);
 }
 
 TEST(WebRtcVad, ResetMakesItAsNew) {
