@@ -1,0 +1,93 @@
+#include "app/cli.hpp"
+
+#include "app/check_config.hpp"
+#include "app/options.hpp"
+#include "config/nearest.hpp"
+
+#include <fmt/format.h>
+
+#include <string>
+#include <vector>
+
+namespace oavc::app {
+
+namespace {
+
+struct Command {
+    std::string_view name;
+    std::string_view what;
+    std::string_view example;
+    int (*run)(std::span<const std::string_view>);
+};
+
+int version_command(std::span<const std::string_view> arguments) {
+    const Options given{"version", arguments, {}, 0};
+    fmt::print("oavc {}\n", OAVC_VERSION);
+    return 0;
+}
+
+constexpr Command commands[]{
+    {"check-config",
+     "find every mistake in a configuration",
+     "oavc check-config config/dev.ini --explain",
+     check_config_command},
+    {"version", "print the version", "oavc version", version_command},
+};
+
+void print_help() {
+    fmt::print(
+        "oavc {}: answers telephone calls and lets the caller talk with an AI\n\n"
+        "usage: oavc COMMAND [OPTIONS]\n\n",
+        OAVC_VERSION
+    );
+    for (const Command& command : commands) {
+        fmt::print("  {:<14}{:<40}{}\n", command.name, command.what, command.example);
+    }
+    fmt::print(
+        "\n`oavc COMMAND --help` tells more of each.\n\n"
+        "New here? `scripts/run` builds everything, starts a server and plays a call into it.\n"
+        "docs/first-call.md goes on from there to a real OpenSIPS or Twilio;\n"
+        "docs/configuration.md explains every key of the configuration.\n"
+    );
+}
+
+}  // namespace
+
+int run(std::span<const std::string_view> arguments) {
+    if (arguments.empty() || arguments[0] == "--help" || arguments[0] == "-h" ||
+        arguments[0] == "help") {
+        print_help();
+        return arguments.empty() ? 2 : 0;
+    }
+    std::string_view name = arguments[0];
+    if (name == "--version" || name == "-V") name = "version";
+    std::vector<std::string_view> names;
+    for (const Command& command : commands) {
+        if (command.name == name) return command.run(arguments.subspan(1));
+        names.push_back(command.name);
+    }
+    const std::string_view meant = config::nearest(name, names);
+    throw UsageError{
+        (meant.empty() ? fmt::format("unknown command \"{}\"", name)
+                       : fmt::format("unknown command \"{}\"; did you mean {}?", name, meant)) +
+        "\nsee: oavc --help"};
+}
+
+std::filesystem::path find_config_file(
+    std::optional<std::string_view> given, const config::Environment& environment
+) {
+    if (given) return *given;
+    for (const std::string_view name : {"OAVC_CONFIG_FILE", "CONFIG_FILE"}) {
+        const auto found = environment.find(name);
+        if (found != environment.end() && !found->second.empty()) return found->second;
+    }
+    for (const char* usual : {"cfg/opensips-ai-voice-connector.ini", "config/dev.ini"}) {
+        std::error_code error;
+        if (std::filesystem::exists(usual, error)) return usual;
+    }
+    throw UsageError{
+        "no configuration file: give one with -c FILE or in OAVC_CONFIG_FILE; there is neither "
+        "cfg/opensips-ai-voice-connector.ini nor config/dev.ini here"};
+}
+
+}  // namespace oavc::app

@@ -1,0 +1,241 @@
+#include "config/checks.hpp"
+
+#include "config/load.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <string>
+#include <utility>
+
+namespace oavc::config {
+
+namespace {
+
+namespace fs = std::filesystem;
+
+class Checker {
+public:
+    explicit Checker(Loaded& loaded) noexcept : loaded_{loaded}, config_{loaded.config} {}
+
+    void run() {
+        const std::string& provider = config_.telephony.provider;
+        if (provider != "twilio") check_opensips();
+        if (provider != "opensips") check_twilio();
+        check_services();
+        check_vad();
+        check_agents();
+    }
+
+private:
+    /// A problem at the line where the key was given, if it was.
+    void report(
+        Severity severity, std::string_view section, std::string_view key, std::string what
+    ) {
+        const Setting* setting = loaded_.find(section, key);
+        loaded_.problems.push_back(
+            {severity,
+             std::string{section},
+             setting == nullptr ? 0 : setting->origin.line,
+             fmt::format("[{}] {}: {}", section, key, what)}
+        );
+    }
+
+    bool given(std::string_view section, std::string_view key) const {
+        const Setting* setting = loaded_.find(section, key);
+        return setting != nullptr && setting->origin.kind != Origin::Kind::built_in;
+    }
+
+    void check_opensips() {
+        auto& opensips = config_.opensips;
+        auto& limits = config_.pipeline.limits;
+        constexpr std::string_view section = "telephony.opensips";
+        if (opensips.rtp_port_start > opensips.rtp_port_end) {
+            report(
+                Severity::error,
+                section,
+                "rtp_port_end",
+                fmt::format(
+                    "{} lies below rtp_port_start = {}",
+                    opensips.rtp_port_end,
+                    opensips.rtp_port_start
+                )
+            );
+            return;
+        }
+        const std::size_t room = opensips.port_capacity();
+        const std::string range =
+            fmt::format("{} to {}", opensips.rtp_port_start, opensips.rtp_port_end);
+        if (room == 0) {
+            report(
+                Severity::error,
+                section,
+                "rtp_port_end",
+                fmt::format("the range {} has no even port with an odd one above it", range)
+            );
+        } else if (limits.max_calls > room && given("limits", "max_calls")) {
+            report(
+                Severity::error,
+                "limits",
+                "max_calls",
+                fmt::format(
+                    "{} calls do not fit the RTP ports {}, which hold {} (two ports each); widen "
+                    "[telephony.opensips] rtp_port_start … rtp_port_end or lower the limit",
+                    limits.max_calls,
+                    range,
+                    room
+                )
+            );
+        } else if (limits.max_calls > room) {
+            loaded_.problems.push_back(
+                {Severity::note,
+                 "limits",
+                 0,
+                 fmt::format(
+                     "[limits] max_calls is {} instead of {}: the RTP ports {} hold no more",
+                     room,
+                     limits.max_calls,
+                     range
+                 )}
+            );
+            limits.max_calls = room;
+            for (Setting& setting : loaded_.settings) {
+                if (setting.section == "limits" && setting.key->name == "max_calls") {
+                    setting.value = std::to_string(room);
+                }
+            }
+        }
+        if (opensips.event_port >= opensips.rtp_port_start &&
+            opensips.event_port <= opensips.rtp_port_end) {
+            report(
+                Severity::error,
+                section,
+                "event_port",
+                fmt::format("{} lies among the RTP ports {}", opensips.event_port, range)
+            );
+        }
+        if (opensips.allowed_peers.empty()) {
+            report(
+                Severity::error,
+                section,
+                "allowed_peers",
+                "is empty, so every event would be ignored; name OpenSIPS's address"
+            );
+        }
+    }
+
+    void check_twilio() {
+        const auto& twilio = config_.twilio;
+        constexpr std::string_view section = "telephony.twilio";
+        if (twilio.validate_signatures && twilio.auth_token.empty()) {
+            report(
+                Severity::error,
+                section,
+                "auth_token",
+                "is needed to check Twilio's signatures (console: Account Info); for a trial "
+                "without Twilio set validate_signatures = false"
+            );
+        }
+        if (!twilio.validate_signatures) {
+            report(
+                Severity::warning,
+                section,
+                "validate_signatures",
+                "is off: anybody who reaches the port can place calls"
+            );
+        }
+        if (twilio.public_url.starts_with("http://") && !is_local(twilio.public_url)) {
+            report(
+                Severity::warning,
+                section,
+                "public_url",
+                "is not https:// and Twilio opens media sockets only as wss://"
+            );
+        }
+        const std::string& number = twilio.phone_number;
+        const bool e164 = number.size() >= 3 && number.size() <= 16 && number.front() == '+' &&
+                          number.find_first_not_of("0123456789", 1) == std::string::npos;
+        if (!number.empty() && !e164) {
+            report(
+                Severity::warning, section, "phone_number", "is not E.164, such as +12025550123"
+            );
+        }
+    }
+
+    static bool is_local(std::string_view url) noexcept {
+        const std::string_view host = url.substr(url.find("//") + 2);
+        return host.starts_with("127.") || host.starts_with("localhost") ||
+               host.starts_with("[::1]");
+    }
+
+    void check_file(std::string_view section, std::string_view key, const std::string& path) {
+        std::error_code error;
+        if (path.empty() || fs::exists(path, error)) return;
+        report(Severity::error, section, key, fmt::format("there is no \"{}\"", path));
+    }
+
+    void check_services() {
+        const auto& services = config_.services;
+        if (services.stt_provider == "pocketsphinx") {
+            check_file("stt.pocketsphinx", "phrases_file", services.pocketsphinx.phrases_file);
+            std::error_code error;
+            const std::string& model = services.pocketsphinx.model_dir;
+            if (!fs::exists(model, error)) {
+                report(
+                    Severity::error,
+                    "stt.pocketsphinx",
+                    "model_dir",
+                    fmt::format(
+                        "there is no \"{}\"; on Debian: apt-get install pocketsphinx-en-us", model
+                    )
+                );
+            }
+        }
+        if (services.llm_provider == "scripted") {
+            if (services.scripted.dialogue_file.empty()) {
+                report(
+                    Severity::error,
+                    "llm.scripted",
+                    "dialogue_file",
+                    "is needed: the scripted replies come from it"
+                );
+            }
+            check_file("llm.scripted", "dialogue_file", services.scripted.dialogue_file);
+        }
+    }
+
+    void check_vad() {
+        const auto& vad = config_.pipeline.vad;
+        if (vad.engine != "webrtc") check_file("vad", "model", vad.model);
+    }
+
+    void check_agents() {
+        const auto& agents = config_.pipeline.agents;
+        for (std::size_t i = 0; i + 2 < agents.size(); ++i) {
+            if (agents[i].match != ".*" && agents[i].match != ".+") continue;
+            report(
+                Severity::warning,
+                fmt::format("agent.{}", to_section(agents[i].name)),
+                "match",
+                "takes every call, so no agent below it is ever reached"
+            );
+        }
+    }
+
+    static std::string to_section(std::string name) {
+        std::transform(name.begin(), name.end(), name.begin(), [](char c) {
+            return static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+        });
+        return name;
+    }
+
+    Loaded& loaded_;
+    Config& config_;
+};
+
+}  // namespace
+
+void check(Loaded& loaded) { Checker{loaded}.run(); }
+
+}  // namespace oavc::config

@@ -1,0 +1,32 @@
+#pragma once
+
+#include "api/config.hpp"
+#include "observability/log.hpp"
+#include "pipeline/config.hpp"
+#include "services/config.hpp"
+#include "transports/opensips/config.hpp"
+#include "transports/twilio/config.hpp"
+
+#include <string>
+
+namespace oavc::config {
+
+/// [telephony]
+struct TelephonyConfig {
+    std::string provider{"opensips"};  ///< opensips, twilio or both
+    std::string fallback_provider;     ///< empty: none
+};
+
+/// Everything a server needs to know: each room's own struct, filled from one INI file and the
+/// environment. Defaults are the structs' member initialisers and nowhere else.
+struct Config {
+    TelephonyConfig telephony;
+    transports::opensips::Config opensips;
+    transports::twilio::Config twilio;
+    services::Config services;
+    pipeline::Config pipeline;
+    api::Config api;
+    log::Settings logging;
+};
+
+}  // namespace oavc::config

@@ -1,0 +1,174 @@
+#include "config/legacy.hpp"
+
+#include "config/ini.hpp"
+
+namespace oavc::config {
+
+namespace {
+
+constexpr std::string_view no_sip = "there is no SIP listener yet";
+constexpr std::string_view no_llm = "that language model's adapter does not exist yet";
+constexpr std::string_view no_stt = "that recogniser's adapter does not exist yet";
+constexpr std::string_view no_tts = "that voice's adapter does not exist yet";
+constexpr std::string_view no_need = "not needed here";
+constexpr std::string_view no_fallback = "nothing falls back to another provider yet";
+constexpr std::string_view no_metrics = "there are no metrics yet";
+constexpr std::string_view no_audio = "audio formats are negotiated for each call";
+
+// Earlier lines win where two old names mean the same key.
+constexpr Legacy keys[]{
+    {"opensips", "ip", "telephony.opensips", "mi_ip", Rewrite::same, {}},
+    {"opensips", "host", "telephony.opensips", "mi_ip", Rewrite::same, {}},
+    {"opensips", "port", "telephony.opensips", "mi_port", Rewrite::same, {}},
+    {"opensips", "mi_transport", {}, {}, Rewrite::ignored, "MI is always spoken by datagram"},
+    {"engine", "event_ip", "telephony.opensips", "event_ip", Rewrite::same, {}},
+    {"engine", "event_port", "telephony.opensips", "event_port", Rewrite::same, {}},
+    {"engine", "sip_ip", {}, {}, Rewrite::ignored, no_sip},
+    {"engine", "sip_port", {}, {}, Rewrite::ignored, no_sip},
+    {"oavc", "*", {}, {}, Rewrite::ignored, no_sip},
+    {"sip", "*", {}, {}, Rewrite::ignored, no_sip},
+    {"rtp", "min_port", "telephony.opensips", "rtp_port_start", Rewrite::same, {}},
+    {"rtp", "max_port", "telephony.opensips", "rtp_port_end", Rewrite::same, {}},
+    {"rtp", "bind_ip", "telephony.opensips", "rtp_bind_ip", Rewrite::same, {}},
+    {"rtp", "ip", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+
+    {"pipeline", "vad_threshold", "vad", "threshold", Rewrite::same, {}},
+    {"pipeline", "stt_timeout", "turns", "final_transcript", Rewrite::seconds, {}},
+    {"pipeline", "llm_timeout", "turns", "first_token", Rewrite::seconds, {}},
+    {"pipeline", "tts_timeout", "turns", "first_audio", Rewrite::seconds, {}},
+    {"pipeline", "enable_interruption", "interruption", "enabled", Rewrite::same, {}},
+    {"pipeline", "interruption_min_words", "interruption", "min_words", Rewrite::same, {}},
+    {"pipeline",
+     "interruption_volume_threshold",
+     "interruption",
+     "volume_threshold",
+     Rewrite::same,
+     {}},
+    {"pipeline", "*", {}, {}, Rewrite::ignored, no_need},
+    {"interruption", "min_words_strategy", "interruption", "min_words", Rewrite::same, {}},
+    {"interruption",
+     "volume_duration_ms",
+     "interruption",
+     "volume_duration",
+     Rewrite::milliseconds,
+     {}},
+    {"vad", "speech_threshold", "vad", "threshold", Rewrite::same, {}},
+    {"vad", "min_silence_ms", "vad", "min_silence", Rewrite::milliseconds, {}},
+    {"vad", "min_speech_ms", "vad", "min_speech", Rewrite::milliseconds, {}},
+    {"vad", "enabled", {}, {}, Rewrite::ignored, "voice activity detection is always on"},
+    {"vad", "turkish_optimized", {}, {}, Rewrite::ignored, "the engines need no preset"},
+
+    {"general", "loglevel", "logging", "level", Rewrite::same, {}},
+    {"general", "logfile", "logging", "file", Rewrite::same, {}},
+
+    // The predecessor's single sections of its three services, and providers still to come.
+    {"stt", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
+    {"llm", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
+    {"tts", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
+    {"stt", "url", {}, {}, Rewrite::ignored, no_stt},
+    {"stt", "channels", {}, {}, Rewrite::ignored, no_audio},
+    {"stt", "send_eof", {}, {}, Rewrite::ignored, no_stt},
+    {"stt", "sample_rate", {}, {}, Rewrite::ignored, no_audio},
+    {"stt", "model", {}, {}, Rewrite::ignored, no_stt},
+    {"llm", "url", {}, {}, Rewrite::ignored, no_llm},
+    {"llm", "model", {}, {}, Rewrite::ignored, no_llm},
+    {"llm", "timeout", "turns", "first_token", Rewrite::seconds, {}},
+    {"llm", "stream", {}, {}, Rewrite::ignored, "replies are always streamed"},
+    {"llm", "temperature", {}, {}, Rewrite::ignored, no_llm},
+    {"llm", "top_p", {}, {}, Rewrite::ignored, no_llm},
+    {"llm", "max_tokens", {}, {}, Rewrite::ignored, no_llm},
+    {"tts", "url", {}, {}, Rewrite::ignored, no_tts},
+    {"tts", "host", {}, {}, Rewrite::ignored, no_tts},
+    {"tts", "port", {}, {}, Rewrite::ignored, no_tts},
+    {"tts", "voice", {}, {}, Rewrite::ignored, "voices are chosen in [agent] voice"},
+    {"tts", "sample_rate", {}, {}, Rewrite::ignored, no_audio},
+    {"stt.vosk", "*", {}, {}, Rewrite::ignored, no_stt},
+    {"stt.faster-whisper", "*", {}, {}, Rewrite::ignored, no_stt},
+    {"llm.llama", "*", {}, {}, Rewrite::ignored, no_llm},
+    {"llm.ollama", "*", {}, {}, Rewrite::ignored, no_llm},
+    {"tts.piper", "*", {}, {}, Rewrite::ignored, no_tts},
+    {"deepgram", "*", {}, {}, Rewrite::ignored, no_stt},
+    {"openai", "*", {}, {}, Rewrite::ignored, no_llm},
+    {"azure", "*", {}, {}, Rewrite::ignored, no_stt},
+    {"ai", "*", {}, {}, Rewrite::ignored, "providers are chosen in [stt], [llm] and [tts]"},
+    {"audio", "*", {}, {}, Rewrite::ignored, no_audio},
+    {"security", "*", {}, {}, Rewrite::ignored, "that part does not exist yet"},
+    {"metrics", "*", {}, {}, Rewrite::ignored, no_metrics},
+};
+
+constexpr Legacy environment[]{
+    {{}, "RTP_MIN_PORT", "telephony.opensips", "rtp_port_start", Rewrite::same, {}},
+    {{}, "RTP_MAX_PORT", "telephony.opensips", "rtp_port_end", Rewrite::same, {}},
+    {{}, "RTP_HOST_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+    {{}, "EXTERNAL_RTP_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+    {{}, "HOST_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+    {{}, "OPENSIPS_EVENT_PORT", "telephony.opensips", "event_port", Rewrite::same, {}},
+    {{}, "OPENSIPS_MI_PORT", "telephony.opensips", "mi_port", Rewrite::same, {}},
+    {{}, "VAD_CONFIDENCE", "vad", "threshold", Rewrite::same, {}},
+    {{}, "VAD_START_SECS", "vad", "min_speech", Rewrite::seconds, {}},
+    {{}, "VAD_STOP_SECS", "vad", "min_silence", Rewrite::seconds, {}},
+    {{}, "VAD_MIN_VOLUME", {}, {}, Rewrite::ignored, no_need},
+    {{}, "VAD_SAMPLE_RATE", {}, {}, Rewrite::ignored, no_audio},
+    {{}, "LOG_LEVEL", "logging", "level", Rewrite::same, {}},
+    {{}, "DEBUG_MODE", "logging", "level", Rewrite::debug_level, {}},
+    {{}, "SYSTEM_PROMPT", "agent", "system_prompt", Rewrite::same, {}},
+    {{}, "SYSTEM_MESSAGE", "agent", "system_prompt", Rewrite::same, {}},
+    {{}, "WELCOME_MESSAGE", "agent", "greeting", Rewrite::same, {}},
+    {{}, "CONVERSATION_LANGUAGE", "agent", "language", Rewrite::same, {}},
+    {{}, "CONVERSATION_MAX_TURNS", "agent", "memory_turns", Rewrite::same, {}},
+    {{}, "ENABLE_INTERRUPTIONS", "interruption", "enabled", Rewrite::same, {}},
+    {{},
+     "PIPELINE_TIMEOUT",
+     {},
+     {},
+     Rewrite::ignored,
+     "each wait has a limit of its own in [turns]"},
+    {{}, "PIPELINE_MAX_ERRORS", {}, {}, Rewrite::ignored, no_need},
+    {{}, "SIP_HOST", {}, {}, Rewrite::ignored, no_sip},
+    {{}, "SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
+    {{}, "AI_BACKEND_SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
+    {{}, "VOSK_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_stt},
+    {{}, "LLAMA_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_llm},
+    {{}, "LLAMA_MODEL", {}, {}, Rewrite::ignored, no_llm},
+    {{}, "LLM_MAX_TOKENS", {}, {}, Rewrite::ignored, no_llm},
+    {{}, "LLM_TEMPERATURE", {}, {}, Rewrite::ignored, no_llm},
+    {{}, "PIPER_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_tts},
+    {{}, "ENABLE_METRICS", {}, {}, Rewrite::ignored, no_metrics},
+    {{}, "TEST_MODE", {}, {}, Rewrite::ignored, no_need},
+    {{}, "WAIT_FOR_DEPS", {}, {}, Rewrite::ignored, no_need},
+};
+
+}  // namespace
+
+std::span<const Legacy> legacy_keys() { return keys; }
+std::span<const Legacy> legacy_environment() { return environment; }
+
+const Legacy* find_legacy(std::string_view section, std::string_view name) {
+    for (const Legacy& legacy : keys) {
+        if (legacy.section == section && (legacy.name == name || legacy.name == "*")) {
+            return &legacy;
+        }
+    }
+    return nullptr;
+}
+
+std::optional<std::string> rewrite(const Legacy& legacy, std::string_view value) {
+    switch (legacy.rewrite) {
+        case Rewrite::same:
+            return std::string{value};
+        case Rewrite::milliseconds:
+            return std::string{value} + "ms";
+        case Rewrite::seconds:
+            return std::string{value} + "s";
+        case Rewrite::debug_level: {
+            const std::string lower = to_lower(value);
+            if (lower == "true" || lower == "1" || lower == "yes") return "debug";
+            return std::nullopt;
+        }
+        case Rewrite::ignored:
+            break;
+    }
+    return std::nullopt;
+}
+
+}  // namespace oavc::config

@@ -1,0 +1,83 @@
+#pragma once
+
+#include "config/config.hpp"
+#include "config/schema.hpp"
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace oavc::config {
+
+/// Environment variables by name.
+using Environment = std::map<std::string, std::string, std::less<>>;
+Environment process_environment();
+
+enum class Severity {
+    error,    ///< the server does not start
+    warning,  ///< probably not what was meant
+    note,     ///< worth knowing: what an old name became, what is accepted but not used
+};
+
+/// Something to tell the operator. Never holds a secret.
+struct Problem {
+    Severity severity{Severity::error};
+    std::string section;    ///< lower case; empty: the file as a whole
+    std::uint32_t line{0};  ///< in the INI file; 0: not from a line of it
+    std::string what;
+};
+
+/// Where a value came from.
+struct Origin {
+    enum class Kind { built_in, file, environment };
+    Kind kind{Kind::built_in};
+    std::uint32_t line{0};  ///< of the file
+    std::string name;       ///< of the environment variable
+    std::string legacy;     ///< the old name it was given under: "[rtp] min_port"
+};
+
+/// One effective value.
+struct Setting {
+    const Key* key{nullptr};
+    std::string section;  ///< as in the file: "agent.sales"
+    std::string value;    ///< as it would stand in an INI file; secrets in clear: never print those
+    Origin origin;
+};
+
+/// A configuration and how it came about. Usable only when `ok()`.
+struct Loaded {
+    std::string file;  ///< as it was named, for messages
+    Config config;
+    std::vector<Setting> settings;  ///< every key, in the order of the reference
+    std::vector<Problem> problems;  ///< everything at once, in file order
+
+    bool ok() const noexcept;
+    std::size_t count(Severity severity) const noexcept;
+    /// The setting of a key, or null.
+    const Setting* find(std::string_view section, std::string_view name) const noexcept;
+};
+
+/// Reads, expands, overrides and checks. Precedence: `PORT` (for [api] port), `OAVC_SECTION_KEY`,
+/// the predecessor's environment names, the file, the predecessor's names in the file, defaults.
+/// `${NAME}` and `${NAME:-default}` in the file expand from `environment` ("$${" is a plain "${").
+/// Relative paths in the file are relative to its folder.
+Loaded load(const std::filesystem::path& file, const Environment& environment);
+
+/// The same for a text that is already read; `folder` is what relative paths are relative to.
+Loaded load_text(
+    std::string_view text,
+    std::string file,
+    const std::filesystem::path& folder,
+    const Environment& environment
+);
+
+/// "OAVC_TELEPHONY_TWILIO_AUTH_TOKEN".
+std::string environment_name(std::string_view section, std::string_view key);
+
+/// "config/dev.ini:12: error: [api] port …", one line.
+std::string to_string(const Problem& problem, std::string_view file);
+
+}  // namespace oavc::config
