@@ -36,9 +36,9 @@ void TaskGroup::spawn(asio::awaitable<void> task) {
     const auto entry = tasks_.emplace(tasks_.end());
     asio::co_spawn(
         executor_,
-        std::move(task),
+        run(entry, std::move(task)),
         asio::bind_cancellation_slot(
-            entry->slot(),
+            entry->cancellation.slot(),
             [this, entry](std::exception_ptr error) {
                 if (error && !is_cancellation(error)) on_exception_(error);
                 tasks_.erase(entry);
@@ -48,12 +48,28 @@ void TaskGroup::spawn(asio::awaitable<void> task) {
     );
 }
 
+/// Asio 1.81's co_spawn awaits a post of its own where a coroutine ended without having been
+/// suspended. Were it cancelled by then, that await would throw out of io_context::run. So nothing
+/// is cancelled before it started, and the cancellation is taken back at the end.
+asio::awaitable<void> TaskGroup::run(std::list<Task>::iterator entry, asio::awaitable<void> task) {
+    entry->started = true;
+    if (cancelled_) co_return;
+    std::exception_ptr error;
+    try {
+        co_await std::move(task);
+    } catch (...) {
+        error = std::current_exception();
+    }
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    if (error) std::rethrow_exception(error);
+}
+
 void TaskGroup::cancel() noexcept {
     cancelled_ = true;
     // A task may end, and erase its entry, while its signal is emitted.
     for (auto it = tasks_.begin(); it != tasks_.end();) {
         const auto current = it++;
-        current->emit(asio::cancellation_type::terminal);
+        if (current->started) current->cancellation.emit(asio::cancellation_type::terminal);
     }
 }
 

@@ -42,7 +42,13 @@ public:
 private:
     asio::any_io_executor executor_;
     ExceptionHandler on_exception_;
-    std::list<asio::cancellation_signal> tasks_;
+    struct Task {
+        asio::cancellation_signal cancellation;
+        bool started{false};
+    };
+    asio::awaitable<void> run(std::list<Task>::iterator entry, asio::awaitable<void> task);
+
+    std::list<Task> tasks_;
     asio::steady_timer idle_;  ///< cancelled when the last task ends
     bool cancelled_{false};
 };

@@ -36,9 +36,13 @@ const char* severity(Level level) noexcept {
 }
 
 std::shared_ptr<spdlog::logger>& sink() {
-    static auto logger = std::make_shared<spdlog::logger>(
-        "oavc", std::make_shared<spdlog::sinks::stderr_sink_mt>()
-    );
+    static auto logger = [] {
+        auto first = std::make_shared<spdlog::logger>(
+            "oavc", std::make_shared<spdlog::sinks::stderr_sink_mt>()
+        );
+        first->set_pattern("%H:%M:%S.%e %v");
+        return first;
+    }();
     return logger;
 }
 

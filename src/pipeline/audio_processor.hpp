@@ -16,14 +16,15 @@
 
 namespace oavc::pipeline {
 
-/// The caller's audio on its way in: transport rate → VAD rate → speech events, and transport rate →
-/// recogniser rate with the pre-roll that holds the first syllable. Resamples for the recogniser
+/// The caller's audio on its way in: transport rate → VAD rate → speech events, and transport rate
+/// → recogniser rate with the pre-roll that holds the first syllable. Resamples for the recogniser
 /// only while somebody speaks. No allocation per frame. Thread: the call's shard.
 class AudioProcessor {
 public:
     /// What a frame told us. Times are on the media clock: arrival times of the samples meant.
     struct Heard {
-        double volume{0};  ///< 0 … 1, see media/level.hpp
+        double volume{0};                         ///< 0 … 1, see media/level.hpp
+        TimePoint last_voiced{};                  ///< arrival of the latest voiced sample
         std::optional<TimePoint> speech_started;  ///< the first voiced sample's arrival
         std::optional<TimePoint> speech_stopped;  ///< the last voiced sample's arrival
     };

@@ -19,7 +19,8 @@ struct AgentConfig {
     std::string language{"en"};
     std::string voice;
     std::string goodbye{"Goodbye."};
-    std::string failure_sentence{"I am sorry, something is wrong on our side. Please call again later."};
+    std::string failure_sentence{
+        "I am sorry, something is wrong on our side. Please call again later."};
     std::string idle_sentence{"Are you still there?"};
     std::string not_understood{"Sorry, I did not catch that."};
     std::string fallback_number;  ///< transfer target when everything is down; empty: hang up

@@ -10,7 +10,8 @@ void Conversation::user_said(std::string text) {
         return;
     }
     memory_.push_back({ChatMessage::Role::user, std::move(text)});
-    while (memory_.size() > 2 * turns_) memory_.pop_front();
+    while (memory_.size() > 2 * turns_)
+        memory_.pop_front();
 }
 
 void Conversation::assistant_heard(std::string_view text, bool interrupted) {

@@ -53,9 +53,7 @@ const char* to_string(CallEvent::Kind kind) noexcept;
 class CallObserver {
 public:
     virtual void on_call_event(
-        const SessionId& session,
-        const transports::CallInfo& call,
-        const CallEvent& event
+        const SessionId& session, const transports::CallInfo& call, const CallEvent& event
     ) noexcept = 0;
 
 protected:

@@ -83,7 +83,8 @@ asio::awaitable<void> PipelineManager::run_call(
     transports::AdmissionSlot slot
 ) {
     const AgentConfig& agent = agent_for(transport->info());
-    SessionContext context{config_, agent, services_, observers_, log_, [] { return Clock::now(); }};
+    SessionContext context{
+        config_, agent, services_, observers_, log_, [] { return Clock::now(); }};
     Session session{shard, std::move(transport), std::move(context)};
     auto& running = sessions_[shard.index()]->running;
     running.push_back(&session);
@@ -99,7 +100,8 @@ asio::awaitable<void> PipelineManager::run_call(
 void PipelineManager::say_goodbye() {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         shards_[i].post([sessions = sessions_[i].get()] {
-            for (Session* session : sessions->running) session->say_goodbye();
+            for (Session* session : sessions->running)
+                session->say_goodbye();
         });
     }
 }

@@ -44,7 +44,7 @@ public:
     );
     PipelineManager(const PipelineManager&) = delete;
     PipelineManager& operator=(const PipelineManager&) = delete;
-    ~PipelineManager() override;
+    ~PipelineManager();
 
     transports::AdmissionSlot admit() noexcept override;
     asio::awaitable<void> run_call(
@@ -62,7 +62,9 @@ public:
 
     std::size_t active_calls() const noexcept { return active_.load(std::memory_order_relaxed); }
     std::uint64_t total_calls() const noexcept { return total_.load(std::memory_order_relaxed); }
-    std::uint64_t refused_calls() const noexcept { return refused_.load(std::memory_order_relaxed); }
+    std::uint64_t refused_calls() const noexcept {
+        return refused_.load(std::memory_order_relaxed);
+    }
     std::size_t max_calls() const noexcept { return config_.limits.max_calls; }
 
 private:

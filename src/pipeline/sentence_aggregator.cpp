@@ -13,8 +13,7 @@ bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 /// Abbreviations whose full stop ends no sentence. "vb." and "Dn." are Turkish.
 bool ends_with_abbreviation(std::string_view text) noexcept {
     constexpr std::array<std::string_view, 11> known{
-        "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "e.g.", "i.e.", "etc.", "No.", "vb.", "Dn."
-    };
+        "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "e.g.", "i.e.", "etc.", "No.", "vb.", "Dn."};
     return std::any_of(known.begin(), known.end(), [&](std::string_view word) {
         if (!text.ends_with(word)) return false;
         return text.size() == word.size() || is_space(text[text.size() - word.size() - 1]);
@@ -22,8 +21,10 @@ bool ends_with_abbreviation(std::string_view text) noexcept {
 }
 
 std::string trimmed(std::string_view text) {
-    while (!text.empty() && is_space(text.front())) text.remove_prefix(1);
-    while (!text.empty() && is_space(text.back())) text.remove_suffix(1);
+    while (!text.empty() && is_space(text.front()))
+        text.remove_prefix(1);
+    while (!text.empty() && is_space(text.back()))
+        text.remove_suffix(1);
     std::string result;
     result.reserve(text.size());
     for (const char c : text) {
@@ -73,7 +74,8 @@ std::size_t SentenceAggregator::find_end() const noexcept {
             if (space != std::string_view::npos && space > 0) return space + 1;
             // One endless word: cut before a whole UTF-8 character.
             auto cut = i;
-            while (cut > 1 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80) --cut;
+            while (cut > 1 && (static_cast<unsigned char>(text[cut]) & 0xC0) == 0x80)
+                --cut;
             return cut;
         }
     }

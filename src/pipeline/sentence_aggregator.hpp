@@ -12,8 +12,9 @@ namespace oavc::pipeline {
 /// Marks meant for eyes (Markdown stars, hashes, backticks) are left out.
 class SentenceAggregator {
 public:
-    static constexpr std::size_t longest = 300;      ///< bytes; longer text is cut at a space
-    static constexpr std::size_t early_comma = 24;   ///< bytes before a comma that may end the first piece
+    static constexpr std::size_t longest = 300;  ///< bytes; longer text is cut at a space
+    static constexpr std::size_t early_comma =
+        24;  ///< bytes before a comma that may end the first piece
 
     /// Adds text, cut anywhere (also inside a UTF-8 character).
     void push(std::string_view token);

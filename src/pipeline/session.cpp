@@ -63,14 +63,12 @@ struct Session::Reply {
     bool lead_trimmed{false};  ///< the silence before the first sound is gone
     bool out{false};           ///< some of it was sent
     bool voiced_out{false};
-    bool dead{false};          ///< interrupted: nothing of it may be used any more
+    bool dead{false};  ///< interrupted: nothing of it may be used any more
     async::TaskGroup tasks;
 };
 
 Session::Session(
-    async::Shard& shard,
-    std::unique_ptr<transports::Transport> transport,
-    SessionContext context
+    async::Shard& shard, std::unique_ptr<transports::Transport> transport, SessionContext context
 )
     : shard_{shard},
       context_{std::move(context)},
@@ -80,12 +78,10 @@ Session::Session(
       conversation_{context_.agent.system_prompt, context_.agent.memory_turns},
       playout_{transport_->format()},
       tasks_{
-          shard.executor(),
-          [this](std::exception_ptr error) {
+          shard.executor(), [this](std::exception_ptr error) {
               log_.error("a task of the call failed; the call ends", log::kv("error", what(error)));
               leaving_ = true;
-          }
-      } {}
+          }} {}
 
 Session::~Session() = default;
 
@@ -139,7 +135,8 @@ asio::awaitable<void> Session::run() {
     if (reply_) end_reply(true);
     tasks_.cancel();
     co_await tasks_.join();
-    for (auto& grave : graves_) co_await grave->tasks.join();
+    for (auto& grave : graves_)
+        co_await grave->tasks.join();
     graves_.clear();
     co_await transport_->hang_up();
 
@@ -264,7 +261,7 @@ void Session::on_frame(media::FrameView frame, TimePoint arrived, bool concealed
         onset_ = *heard.speech_started;
         machine_->on_speech_start(onset_, arrived);
     }
-    machine_->on_volume(heard.volume, arrived);
+    machine_->on_audio(heard.volume, heard.last_voiced, arrived);
     if (heard.speech_stopped) {
         last_voiced_ = *heard.speech_stopped;
         machine_->on_speech_end(last_voiced_, arrived);
@@ -310,7 +307,7 @@ void Session::play(TimePoint now) {
             reply_->out = true;
             machine_->on_reply_out(reply_->generation, now);
         }
-        if (!reply_->voiced_out && media::is_voiced({frame, format.rate})) {
+        if (!reply_->voiced_out && media::is_voiced(frame)) {
             reply_->voiced_out = true;
             auto& started = event(CallEvent::Kind::reply_started);
             if (probe_.running()) started.latency = probe_.on_voiced_out(now + ahead);
@@ -341,7 +338,8 @@ void Session::play(TimePoint now) {
 
 void Session::run_actions(TimePoint now) {
     TurnAction action;
-    while (machine_->next_action(action)) perform(action, now);
+    while (machine_->next_action(action))
+        perform(action, now);
 }
 
 void Session::perform(const TurnAction& action, TimePoint now) {
@@ -371,18 +369,23 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             start_reply(action);
             break;
         }
-        case TurnAction::Kind::say: start_reply(action); break;
-        case TurnAction::Kind::pause: pause(now); break;
-        case TurnAction::Kind::resume: break;  // play() goes on at the same sample
+        case TurnAction::Kind::say:
+            start_reply(action);
+            break;
+        case TurnAction::Kind::pause:
+            pause(now);
+            break;
+        case TurnAction::Kind::resume:
+            break;  // play() goes on at the same sample
         case TurnAction::Kind::interrupt:
             if (action.by_caller) {
                 auto& barge_in = event(
-                    CallEvent::Kind::barge_in, std::string{to_string(machine_->barge_in_strategy())}
+                    CallEvent::Kind::barge_in,
+                    std::string{to_string(machine_->interruption_strategy())}
                 );
                 const auto silent = std::max(paused_at_, machine_->barge_in_onset());
-                barge_in.reaction = std::chrono::duration_cast<microseconds>(
-                    silent - machine_->barge_in_onset()
-                );
+                barge_in.reaction =
+                    std::chrono::duration_cast<microseconds>(silent - machine_->barge_in_onset());
                 log_.info(
                     "interrupted",
                     log::kv("turn", turn_),
@@ -394,7 +397,9 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             transfer_target_.clear();
             end_reply(true);
             break;
-        case TurnAction::Kind::hang_up: tasks_.spawn(leave()); break;
+        case TurnAction::Kind::hang_up:
+            tasks_.spawn(leave());
+            break;
     }
 }
 
@@ -412,8 +417,12 @@ void Session::end_reply(bool interrupted) {
     const auto heard = playout_.heard_text(unheard);
     conversation_.assistant_heard(heard, interrupted);
     if (!heard.empty()) {
-        log_.info("said", log::kv("turn", turn_), log::kv("interrupted", interrupted),
-                  log::kv("text", log::pii(heard)));
+        log_.info(
+            "said",
+            log::kv("turn", turn_),
+            log::kv("interrupted", interrupted),
+            log::kv("text", log::pii(heard))
+        );
     }
     auto& event_heard = event(CallEvent::Kind::heard, heard);
     event_heard.interrupted = interrupted;
@@ -436,12 +445,18 @@ asio::awaitable<void> Session::bury(Reply& reply) {
 
 std::string Session::line(CannedLine which) const {
     switch (which) {
-        case CannedLine::greeting: return context_.agent.greeting;
-        case CannedLine::idle: return context_.agent.idle_sentence;
-        case CannedLine::not_understood: return context_.agent.not_understood;
-        case CannedLine::failure: return context_.agent.failure_sentence;
-        case CannedLine::goodbye: return context_.agent.goodbye;
-        case CannedLine::none: break;
+        case CannedLine::greeting:
+            return context_.agent.greeting;
+        case CannedLine::idle:
+            return context_.agent.idle_sentence;
+        case CannedLine::not_understood:
+            return context_.agent.not_understood;
+        case CannedLine::failure:
+            return context_.agent.failure_sentence;
+        case CannedLine::goodbye:
+            return context_.agent.goodbye;
+        case CannedLine::none:
+            break;
     }
     return {};
 }
@@ -466,7 +481,8 @@ void Session::start_reply(const TurnAction& action) {
         SentenceAggregator sentences;
         sentences.push(line(action.line));
         sentences.finish();
-        while (auto sentence = sentences.next()) send_sentence(*reply_, std::move(*sentence));
+        while (auto sentence = sentences.next())
+            send_sentence(*reply_, std::move(*sentence));
         reply_->sentences.close();
     }
     reply_->tasks.spawn(speak(*reply_));
@@ -498,17 +514,23 @@ asio::awaitable<void> Session::think(Reply& reply) {
         }
         machine_->on_reply_progress(reply.generation, now);
         switch (next->kind) {
-            case services::LlmEvent::Kind::text: sentences.push(next->text); break;
+            case services::LlmEvent::Kind::text:
+                sentences.push(next->text);
+                break;
             case services::LlmEvent::Kind::transfer:
                 transfer_target_ = next->text;
                 machine_->hang_up_after_reply();
                 break;
-            case services::LlmEvent::Kind::hang_up: machine_->hang_up_after_reply(); break;
+            case services::LlmEvent::Kind::hang_up:
+                machine_->hang_up_after_reply();
+                break;
         }
-        while (auto sentence = sentences.next()) send_sentence(reply, std::move(*sentence));
+        while (auto sentence = sentences.next())
+            send_sentence(reply, std::move(*sentence));
     }
     sentences.finish();
-    while (auto sentence = sentences.next()) send_sentence(reply, std::move(*sentence));
+    while (auto sentence = sentences.next())
+        send_sentence(reply, std::move(*sentence));
     reply.sentences.close();
 }
 
@@ -568,8 +590,8 @@ void Session::append_audio(Reply& reply, media::Samples samples) {
         const auto rate = transport_->format().rate;
         const auto step = samples_in(kept_lead, rate);
         std::size_t silent = 0;
-        while (silent + step <= samples.size() &&
-               !media::is_voiced({samples.subspan(silent, step), rate})) {
+        while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step))
+        ) {
             silent += step;
         }
         reply.lead_trimmed = silent + step <= samples.size();
@@ -600,18 +622,30 @@ void Session::emit(const CallEvent& what) {
 
 const char* to_string(CallEvent::Kind kind) noexcept {
     switch (kind) {
-        case CallEvent::Kind::started: return "started";
-        case CallEvent::Kind::answered: return "answered";
-        case CallEvent::Kind::speech_started: return "speech_started";
-        case CallEvent::Kind::partial: return "partial";
-        case CallEvent::Kind::caller_said: return "caller_said";
-        case CallEvent::Kind::sentence: return "sentence";
-        case CallEvent::Kind::reply_started: return "reply_started";
-        case CallEvent::Kind::barge_in: return "barge_in";
-        case CallEvent::Kind::heard: return "heard";
-        case CallEvent::Kind::digit: return "digit";
-        case CallEvent::Kind::held: return "held";
-        case CallEvent::Kind::ended: return "ended";
+        case CallEvent::Kind::started:
+            return "started";
+        case CallEvent::Kind::answered:
+            return "answered";
+        case CallEvent::Kind::speech_started:
+            return "speech_started";
+        case CallEvent::Kind::partial:
+            return "partial";
+        case CallEvent::Kind::caller_said:
+            return "caller_said";
+        case CallEvent::Kind::sentence:
+            return "sentence";
+        case CallEvent::Kind::reply_started:
+            return "reply_started";
+        case CallEvent::Kind::barge_in:
+            return "barge_in";
+        case CallEvent::Kind::heard:
+            return "heard";
+        case CallEvent::Kind::digit:
+            return "digit";
+        case CallEvent::Kind::held:
+            return "held";
+        case CallEvent::Kind::ended:
+            return "ended";
     }
     return "unknown";
 }

@@ -112,12 +112,12 @@ private:
     std::unique_ptr<AudioProcessor> audio_;
     std::optional<turns::TurnMachine> machine_;
     PlayoutQueue playout_;
-    std::unique_ptr<Reply> reply_;               ///< the current one
-    std::list<std::unique_ptr<Reply>> graves_;   ///< cancelled, still winding down
+    std::unique_ptr<Reply> reply_;              ///< the current one
+    std::list<std::unique_ptr<Reply>> graves_;  ///< cancelled, still winding down
     async::TaskGroup tasks_;
     // State.
     TimePoint began_{};
-    TimePoint onset_{};        ///< of the caller's latest speech
+    TimePoint onset_{};  ///< of the caller's latest speech
     TimePoint last_voiced_{};
     TimePoint paused_at_{};
     LatencyProbe probe_;

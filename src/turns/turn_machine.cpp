@@ -48,7 +48,7 @@ TurnMachine::TurnMachine(TurnConfig turns, InterruptionConfig interruption, Time
           .silence_unfinished = 2 * turns.endpoint_silence,
           .silence_finished = turns.endpoint_silence * 4 / 5,
       }},
-      judge_{interruption},
+      handler_{interruption},
       entered_{now},
       last_progress_{now},
       quiet_since_{now} {}
@@ -116,8 +116,8 @@ void TurnMachine::on_speech_start(TimePoint onset, TimePoint now) {
         case TurnState::thinking:
         case TurnState::speaking:
             if (!may_interrupt(now)) break;
-            if (judge_.active()) break;  // a second burst of the same attempt
-            judge_.begin(onset, reply_began_);
+            if (handler_.active()) break;  // a second burst of the same attempt
+            handler_.begin(onset, reply_began_);
             user_text_.clear();
             begin_utterance(now);
             paused_ = true;
@@ -134,8 +134,7 @@ void TurnMachine::on_speech_end(TimePoint last_voiced, TimePoint now) {
     last_voiced_ = last_voiced;
     if (held_) return;
     endpointer_.on_speech_end(last_voiced);
-    if (judge_.active()) {
-        judge_.on_speech_end(last_voiced);
+    if (handler_.active()) {
         judge(now);
     } else if (state_ == TurnState::user_speaking) {
         // entered_ stays the utterance's begin: its longest stay counts from there.
@@ -143,9 +142,9 @@ void TurnMachine::on_speech_end(TimePoint last_voiced, TimePoint now) {
     }
 }
 
-void TurnMachine::on_volume(double volume, TimePoint now) {
-    if (!judge_.active()) return;
-    judge_.on_volume(volume, now);
+void TurnMachine::on_audio(double volume, TimePoint last_voiced, TimePoint now) {
+    if (!handler_.active()) return;
+    handler_.on_audio(volume, last_voiced, now);
     judge(now);
 }
 
@@ -153,8 +152,8 @@ void TurnMachine::on_interim(UtteranceId utterance, std::string_view text, TimeP
     if (utterance != utterance_ || !utterance_open_) return;
     interim_ = text;
     endpointer_.on_words(text);
-    if (judge_.active()) {
-        judge_.on_words(text);
+    if (handler_.active()) {
+        handler_.on_words(text);
         judge(now);
     }
 }
@@ -203,7 +202,7 @@ void TurnMachine::turn_recognised(TimePoint now) {
 
 void TurnMachine::on_recogniser_lost(TimePoint now) {
     utterance_open_ = false;
-    judge_.end();
+    handler_.end();
     if (state_ != TurnState::ended) fail(now);
 }
 
@@ -217,7 +216,7 @@ void TurnMachine::on_hold(bool held, TimePoint now) {
     held_ = held;
     if (held) {
         cancel_utterance();
-        judge_.end();
+        handler_.end();
         if (reply_active_) {
             paused_ = true;
             act(TurnAction::Kind::pause);
@@ -239,18 +238,18 @@ void TurnMachine::on_hold(bool held, TimePoint now) {
 // --- Interruption ---------------------------------------------------------------------------
 
 void TurnMachine::judge(TimePoint now) {
-    if (!judge_.active()) return;
-    if (const auto strategy = judge_.verdict(now)) {
-        barge_in_strategy_ = *strategy;
+    if (!handler_.active()) return;
+    if (const auto strategy = handler_.verdict(now)) {
+        interruption_strategy_ = *strategy;
         interrupt(now);
-    } else if (judge_.dismissed(now)) {
+    } else if (handler_.dismissed(now)) {
         dismiss(now);
     }
 }
 
 void TurnMachine::interrupt(TimePoint now) {
-    barge_in_onset_ = judge_.onset();
-    judge_.end();
+    barge_in_onset_ = handler_.onset();
+    handler_.end();
     drop_reply(true);
     hang_up_after_reply_ = false;  // the caller has something to say after all
     state_ = speech_ ? TurnState::user_speaking : TurnState::endpointing;
@@ -258,7 +257,7 @@ void TurnMachine::interrupt(TimePoint now) {
 }
 
 void TurnMachine::dismiss(TimePoint now) {
-    judge_.end();
+    handler_.end();
     cancel_utterance();
     paused_ = false;
     last_progress_ = now;
@@ -304,7 +303,7 @@ void TurnMachine::on_reply_done(Generation generation, TimePoint now) {
     asked_text_.clear();
     if (hang_up_after_reply_ || line_ == CannedLine::goodbye || line_ == CannedLine::failure) {
         cancel_utterance();
-        judge_.end();
+        handler_.end();
         enter(TurnState::ended, now);
         act(TurnAction::Kind::hang_up);
         return;
@@ -320,7 +319,7 @@ void TurnMachine::on_reply_failed(Generation generation, TimePoint now) {
 void TurnMachine::fail(TimePoint now) {
     const bool nothing_left = line_ == CannedLine::failure || line_ == CannedLine::goodbye;
     cancel_utterance();
-    judge_.end();
+    handler_.end();
     if (nothing_left && reply_active_) {  // not even the apology can be spoken
         drop_reply();
         enter(TurnState::ended, now);
@@ -334,8 +333,8 @@ void TurnMachine::fail(TimePoint now) {
 
 void TurnMachine::listen(TimePoint now) {
     quiet_since_ = now;
-    if (judge_.active()) {  // the caller began while our last words played: it is his turn now
-        judge_.end();
+    if (handler_.active()) {  // the caller began while our last words played: it is his turn now
+        handler_.end();
         enter(speech_ ? TurnState::user_speaking : TurnState::endpointing, now);
         return;
     }
@@ -355,7 +354,7 @@ void TurnMachine::say_goodbye(TimePoint now) {
     if (state_ == TurnState::ended) return;
     if (reply_active_ && (line_ == CannedLine::goodbye || line_ == CannedLine::failure)) return;
     cancel_utterance();
-    judge_.end();
+    handler_.end();
     say(CannedLine::goodbye, now);
 }
 
@@ -393,7 +392,7 @@ void TurnMachine::tick(TimePoint now) {
             break;
         case TurnState::thinking:
         case TurnState::speaking: {
-            if (judge_.active()) {
+            if (handler_.active()) {
                 judge(now);
                 break;
             }

@@ -3,9 +3,9 @@
 #include "base/ids.hpp"
 #include "base/ring.hpp"
 #include "base/time.hpp"
-#include "turns/barge_in.hpp"
 #include "turns/config.hpp"
 #include "turns/endpointer.hpp"
+#include "turns/interruption_handler.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -59,7 +59,8 @@ public:
     // What the caller does (positions are on the media clock; `now` is when we learn of it).
     void on_speech_start(TimePoint onset, TimePoint now);
     void on_speech_end(TimePoint last_voiced, TimePoint now);
-    void on_volume(double volume, TimePoint now);
+    /// One frame: how loud it was, and when the latest voiced sample came.
+    void on_audio(double volume, TimePoint last_voiced, TimePoint now);
     void on_interim(UtteranceId utterance, std::string_view text, TimePoint now);
     void on_final(UtteranceId utterance, std::string_view text, TimePoint now);
     /// The recogniser failed for good.
@@ -93,7 +94,7 @@ public:
     bool paused() const noexcept { return paused_; }
     /// Onset of the interruption that was confirmed last, and what was sure of it.
     TimePoint barge_in_onset() const noexcept { return barge_in_onset_; }
-    BargeInStrategy barge_in_strategy() const noexcept { return barge_in_strategy_; }
+    InterruptionStrategy interruption_strategy() const noexcept { return interruption_strategy_; }
     /// What the caller said in the turn that `reply` asks about. A turn that was taken up again
     /// before we answered comes as one text.
     const std::string& asked_text() const noexcept { return asked_text_; }
@@ -117,7 +118,7 @@ private:
     TurnConfig config_;
     InterruptionConfig interruption_;
     Endpointer endpointer_;
-    BargeInJudge judge_;
+    InterruptionHandler handler_;
     Ring<TurnAction, 16> actions_;
 
     TurnState state_{TurnState::listening};
@@ -142,7 +143,7 @@ private:
     std::string user_text_;   ///< of the turn that is being spoken
     std::string asked_text_;  ///< of the turn whose reply nobody has heard yet
     TimePoint barge_in_onset_{};
-    BargeInStrategy barge_in_strategy_{BargeInStrategy::vad};
+    InterruptionStrategy interruption_strategy_{InterruptionStrategy::vad};
 };
 
 }  // namespace oavc::turns

@@ -1,10 +1,12 @@
+#include "async/task_group.hpp"
+
 #include "async/deadline.hpp"
 #include "async/mailbox.hpp"
 #include "async/shard.hpp"
-#include "async/task_group.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+
 #include <gtest/gtest.h>
 
 #include <stdexcept>
@@ -26,7 +28,9 @@ asio::awaitable<void> join_then_set(TaskGroup& group, bool& joined) {
     joined = true;
 }
 
-asio::awaitable<void> pop_within(Mailbox<int>& mailbox, Clock::duration limit, Result<int>& result) {
+asio::awaitable<void> pop_within(
+    Mailbox<int>& mailbox, Clock::duration limit, Result<int>& result
+) {
     result = co_await with_deadline(mailbox.pop(), limit);
 }
 
@@ -57,6 +61,31 @@ TEST(TaskGroup, ReportsAnEscapedExceptionOnceAndGoesOn) {
     group.spawn(fail());
     shard.context().run();
     EXPECT_EQ(exceptions, 1);
+    EXPECT_TRUE(group.empty());
+}
+
+TEST(TaskGroup, CancelBeforeTheTaskEverRanEndsItQuietly) {
+    Shard shard{0};
+    Mailbox<int> mailbox{shard.executor(), 4};
+    Result<int> result{0};
+    TaskGroup group{shard.executor(), [](std::exception_ptr) { FAIL(); }};
+    group.spawn(wait_for_item(mailbox, result));
+    group.cancel();
+    EXPECT_NO_THROW(shard.context().run());
+    EXPECT_TRUE(group.empty());
+    EXPECT_TRUE(result.has_value()) << "it never ran";
+}
+
+asio::awaitable<void> cancel_own_group(TaskGroup& group) {
+    group.cancel();
+    co_return;
+}
+
+TEST(TaskGroup, ATaskMayCancelItsOwnGroup) {
+    Shard shard{0};
+    TaskGroup group{shard.executor(), [](std::exception_ptr) { FAIL(); }};
+    group.spawn(cancel_own_group(group));
+    EXPECT_NO_THROW(shard.context().run());
     EXPECT_TRUE(group.empty());
 }
 

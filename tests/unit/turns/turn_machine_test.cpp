@@ -37,6 +37,7 @@ protected:
         std::vector<Kind> kinds;
         for (const auto end = now + duration; now < end;) {
             now += 20ms;
+            machine->on_audio(0, speaking_ ? now : last_voiced_, now);
             machine->tick(now);
             for (const auto kind : actions())
                 kinds.push_back(kind);
@@ -46,12 +47,15 @@ protected:
     /// The detector needs 60 ms to notice.
     void caller_starts() {
         now += 60ms;
+        speaking_ = true;
         machine->on_speech_start(now - 60ms, now);
     }
     /// The detector needs 300 ms of silence to notice.
     void caller_stops() {
+        last_voiced_ = now;
+        speaking_ = false;
         now += 300ms;
-        machine->on_speech_end(now - 300ms, now);
+        machine->on_speech_end(last_voiced_, now);
     }
     void bot_speaks() {
         machine->on_reply_progress(machine->generation(), now);
@@ -68,6 +72,9 @@ protected:
         bot_speaks();
         ASSERT_EQ(machine->state(), TurnState::speaking);
     }
+
+    bool speaking_{false};
+    TimePoint last_voiced_{};
 };
 
 TEST_F(Conversation, GoesFromSpeechToReplyAndBack) {
@@ -137,7 +144,7 @@ TEST_F(Conversation, PausesAtPossibleSpeechAndInterruptsWhenSure) {
     EXPECT_THAT(wait(20ms), ElementsAre(Kind::interrupt));
     EXPECT_TRUE(last.by_caller);
     EXPECT_EQ(machine->barge_in_onset(), onset);
-    EXPECT_EQ(machine->barge_in_strategy(), BargeInStrategy::vad);
+    EXPECT_EQ(machine->interruption_strategy(), InterruptionStrategy::vad);
     EXPECT_EQ(machine->state(), TurnState::user_speaking);
     now += 500ms;
     caller_stops();
@@ -151,7 +158,8 @@ TEST_F(Conversation, ResumesAfterACough) {
     reach_speaking();
     caller_starts();
     actions();
-    machine->on_speech_end(now - 10ms, now);  // 50 ms of sound
+    speaking_ = false;
+    last_voiced_ = now - 10ms;  // 50 ms of sound, but the detector waits for more silence
     EXPECT_THAT(wait(560ms), ElementsAre());
     EXPECT_THAT(wait(60ms), ElementsAre(Kind::cancel_utterance, Kind::resume));
     EXPECT_FALSE(machine->paused());
@@ -344,7 +352,7 @@ TEST(TurnMachineLiveness, EveryHistoryEndsOnceNothingHappensAnyMore) {
                     machine.on_reply_done(generation, now);
                     break;
                 case 10:
-                    machine.on_volume(pick(2), now);
+                    machine.on_audio(pick(2), now, now);
                     break;
                 case 11:
                     machine.on_hold(held = !held, now);
@@ -361,6 +369,7 @@ TEST(TurnMachineLiveness, EveryHistoryEndsOnceNothingHappensAnyMore) {
         }
         machine.on_hold(false, now);
         machine.on_speech_end(now, now);
+        machine.on_audio(0, now, now);
         const auto quiet = now;
         while (machine.state() != TurnState::ended && now - quiet < 10min) {
             now += 20ms;

@@ -8,27 +8,26 @@
 
 namespace oavc::turns {
 
-enum class BargeInStrategy { vad, volume, min_words };
-std::string_view to_string(BargeInStrategy strategy) noexcept;
+enum class InterruptionStrategy { vad, volume, min_words };
+std::string_view to_string(InterruptionStrategy strategy) noexcept;
 
 /// Judges whether a caller who makes a sound while we speak wants to interrupt. The strategies run
 /// together; the first that is sure decides. A caller who only acknowledges ("uh-huh", "evet") must
 /// go on much longer before the vad strategy is sure.
-class BargeInJudge {
+class InterruptionHandler {
 public:
-    explicit BargeInJudge(InterruptionConfig config) noexcept : config_{config} {}
+    explicit InterruptionHandler(InterruptionConfig config) noexcept : config_{config} {}
 
     /// Possible speech began at `onset` while we spoke since `reply_began`.
     void begin(TimePoint onset, TimePoint reply_began) noexcept;
-    /// The sound stopped; what was said may still be recognised and counts.
-    void on_speech_end(TimePoint last_voiced) noexcept;
-    /// One frame's volume, 0 … 1 (media/level.hpp).
-    void on_volume(double volume, TimePoint now) noexcept;
+    /// One frame's volume, 0 … 1 (media/level.hpp), and when the latest voiced sample came: the
+    /// speech detector's end comes much later, and its wait is no speech.
+    void on_audio(double volume, TimePoint last_voiced, TimePoint now) noexcept;
     /// Words so far.
     void on_words(std::string_view text) noexcept;
 
     /// The strategy that is sure, if one is.
-    std::optional<BargeInStrategy> verdict(TimePoint now) const noexcept;
+    std::optional<InterruptionStrategy> verdict(TimePoint now) const noexcept;
 
     /// True once nothing more can make it sure within `resume_after`: we go on speaking.
     bool dismissed(TimePoint now) const noexcept;
@@ -45,7 +44,7 @@ private:
     bool active_{false};
     TimePoint onset_{};
     TimePoint protected_until_{};
-    std::optional<TimePoint> ended_;  ///< last voiced sample
+    TimePoint last_voiced_{};
     std::optional<TimePoint> loud_since_;
     bool loud_enough_{false};
     bool enough_words_{false};

@@ -1,0 +1,150 @@
+#include "pipeline/conversation.hpp"
+#include "pipeline/playout_queue.hpp"
+#include "pipeline/sentence_aggregator.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <numeric>
+
+namespace oavc::pipeline {
+namespace {
+
+using testing::ElementsAre;
+
+std::vector<std::string> sentences_of(const std::vector<std::string>& tokens) {
+    SentenceAggregator aggregator;
+    std::vector<std::string> sentences;
+    const auto collect = [&] {
+        while (auto sentence = aggregator.next())
+            sentences.push_back(*sentence);
+    };
+    for (const auto& token : tokens) {
+        aggregator.push(token);
+        collect();
+    }
+    aggregator.finish();
+    collect();
+    return sentences;
+}
+
+TEST(SentenceAggregator, CutsTheSameSentencesHoweverTheTokensAreCut) {
+    const std::string text = "Your card costs 3.5 lira, e.g. today. Call Dr. Smith! Is it? Ok";
+    std::vector<std::string> letters;
+    for (const char c : text)
+        letters.emplace_back(1, c);
+    const auto expected =
+        ElementsAre("Your card costs 3.5 lira,", "e.g. today.", "Call Dr. Smith!", "Is it?", "Ok");
+    EXPECT_THAT(sentences_of({text}), expected);
+    EXPECT_THAT(sentences_of(letters), expected);
+}
+
+TEST(SentenceAggregator, LetsTheFirstSentenceGoBeforeTheReplyIsComplete) {
+    SentenceAggregator aggregator;
+    aggregator.push("It is on its way. And");
+    EXPECT_EQ(aggregator.next(), "It is on its way.");
+    EXPECT_EQ(aggregator.next(), std::nullopt);
+}
+
+TEST(SentenceAggregator, LeavesOutMarksMadeForEyesAndPiecesWithoutWords) {
+    EXPECT_THAT(
+        sentences_of({"**Hello** `there`.\n\n- - -\n# Done"}), ElementsAre("Hello there.", "Done")
+    );
+}
+
+TEST(SentenceAggregator, BoundsASentenceThatNeverEnds) {
+    std::string endless;
+    for (int i = 0; i < 500; ++i)
+        endless += "word ";
+    for (const auto& sentence : sentences_of({endless})) {
+        EXPECT_LE(sentence.size(), SentenceAggregator::longest);
+    }
+    std::string letters;
+    for (int i = 0; i < 400; ++i)
+        letters += "ş";
+    for (const auto& sentence : sentences_of({letters}))
+        EXPECT_EQ(sentence.size() % 2, 0u);
+}
+
+TEST(PlayoutQueue, GivesWholeFramesAndFillsUpTheLastOneWithSilence) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    queue.begin_sentence("hello");
+    const std::vector<media::Sample> samples(200, 7);
+    queue.append(samples);
+    std::array<media::Sample, 160> frame{};
+    EXPECT_TRUE(queue.take_frame(frame));
+    EXPECT_FALSE(queue.take_frame(frame)) << "40 samples might still be joined by more";
+    queue.finish();
+    EXPECT_TRUE(queue.take_frame(frame));
+    EXPECT_EQ(frame[39], 7);
+    EXPECT_EQ(frame[40], 0);
+    EXPECT_TRUE(queue.drained());
+    EXPECT_FALSE(queue.take_frame(frame));
+}
+
+TEST(PlayoutQueue, RewindsToTheSampleEvenAfterLongPlay) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    queue.begin_sentence("numbers");
+    std::vector<media::Sample> second(8000);
+    std::array<media::Sample, 160> frame{};
+    media::Sample next = 0;
+    for (int s = 0; s < 20; ++s) {
+        std::iota(second.begin(), second.end(), static_cast<media::Sample>(s * 1000));
+        queue.append(second);
+        while (queue.take_frame(frame))
+            next = static_cast<media::Sample>(frame[159] + 1);
+    }
+    queue.rewind(200ms);
+    ASSERT_TRUE(queue.take_frame(frame));
+    EXPECT_EQ(frame[0], next - 1600);
+}
+
+TEST(PlayoutQueue, TheLedgerCountsWordsByTheirShareOfTime) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    std::array<media::Sample, 160> frame{};
+    queue.begin_sentence("First sentence.");
+    queue.append(std::vector<media::Sample>(1600, 1));
+    queue.begin_sentence("one two three four");
+    queue.append(std::vector<media::Sample>(1600, 1));
+    EXPECT_EQ(queue.heard_text(0ms), "");
+    for (int i = 0; i < 10; ++i)
+        queue.take_frame(frame);
+    EXPECT_EQ(queue.heard_text(0ms), "First sentence.");
+    for (int i = 0; i < 5; ++i)
+        queue.take_frame(frame);
+    EXPECT_EQ(queue.heard_text(0ms), "First sentence. one two");
+    EXPECT_EQ(queue.heard_text(100ms), "First sentence.") << "that lies unheard at the carrier";
+}
+
+TEST(Conversation, PutsAnUnansweredTurnInThePlaceOfItsBeginning) {
+    Conversation conversation{"Be brief.", 2};
+    conversation.user_said("where is");
+    conversation.user_said("where is my card");
+    conversation.assistant_heard("On its", true);
+    conversation.user_said("what");
+    const auto messages = conversation.messages();
+    ASSERT_EQ(messages.size(), 4u);
+    EXPECT_EQ(messages[0].text, "Be brief.");
+    EXPECT_EQ(messages[1].text, "where is my card");
+    EXPECT_EQ(messages[2].text, "On its —");
+    EXPECT_EQ(messages[3].text, "what");
+}
+
+TEST(Conversation, ForgetsTheOldestTurnsButNeverTheSystemPrompt) {
+    Conversation conversation{"Be brief.", 2};
+    for (int i = 0; i < 10; ++i) {
+        conversation.user_said("question " + std::to_string(i));
+        conversation.assistant_heard("answer " + std::to_string(i), false);
+    }
+    const auto messages = conversation.messages();
+    EXPECT_LE(messages.size(), 6u);
+    EXPECT_EQ(messages.front().text, "Be brief.");
+    EXPECT_EQ(messages.back().text, "answer 9");
+}
+
+}  // namespace
+}  // namespace oavc::pipeline

@@ -1,0 +1,466 @@
+#include "pipeline/session.hpp"
+
+#include "support/fake_services.hpp"
+#include "support/fake_transport.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+namespace oavc::pipeline {
+namespace {
+
+using services::LlmEvent;
+using services::ServiceErrc;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+using transports::EndReason;
+using Kind = CallEvent::Kind;
+
+/// Hears speech in whatever is loud: decides on each frame by itself.
+class LoudnessVad final : public media::VadFactory {
+    class Engine final : public media::VadEngine {
+        SampleRate input_rate() const noexcept override { return narrowband; }
+        media::VadDecision process(media::FrameView frame) noexcept override {
+            const bool loud = std::any_of(frame.samples.begin(), frame.samples.end(), [](auto s) {
+                return std::abs(s) > 500;
+            });
+            return {loud ? 1.0F : 0.0F, loud, 0, 0};
+        }
+        void reset() noexcept override {}
+    };
+
+public:
+    std::string_view name() const noexcept override { return "loudness"; }
+    SampleRate input_rate() const noexcept override { return narrowband; }
+    std::unique_ptr<media::VadEngine> make() const override { return std::make_unique<Engine>(); }
+};
+
+class Recorder final : public CallObserver {
+public:
+    std::vector<CallEvent> events;
+    void on_call_event(
+        const SessionId&, const transports::CallInfo&, const CallEvent& e
+    ) noexcept override {
+        events.push_back(e);
+    }
+    std::vector<std::string> texts(Kind kind) const {
+        std::vector<std::string> found;
+        for (const auto& e : events) {
+            if (e.kind == kind) found.push_back(e.text);
+        }
+        return found;
+    }
+    const CallEvent* last(Kind kind) const {
+        const CallEvent* found = nullptr;
+        for (const auto& e : events) {
+            if (e.kind == kind) found = &e;
+        }
+        return found;
+    }
+};
+
+/// A whole call on virtual time: a caller who is loud or silent, and services in the test's hand.
+class SessionTest : public testing::Test {
+protected:
+    async::Shard shard{0};
+    services::FakeStt stt;
+    services::FakeLlm llm;
+    services::FakeTts tts;
+    LoudnessVad vad;
+    Config config;
+    AgentConfig agent;
+    Recorder recorder;
+    transports::FakeCall call;
+    std::unique_ptr<Session> session;
+    bool over{false};
+    TimePoint last_loud{};
+
+    SessionTest() {
+        agent.greeting.clear();
+        tts.caps.output_rate = narrowband;  // samples reach the wire unchanged
+        config.vad.min_silence = 300ms;
+    }
+    ~SessionTest() override {
+        if (!over && session) {
+            call.finish(EndReason::caller_hung_up);
+            run(200ms);
+        }
+        EXPECT_TRUE(over) << "the session did not end";
+        session.reset();
+        EXPECT_EQ(stt.open_streams, 0u);
+        EXPECT_EQ(llm.open_sessions, 0u);
+        EXPECT_EQ(llm.open_replies, 0u);
+        EXPECT_EQ(tts.open_sessions, 0u);
+        EXPECT_EQ(tts.open_replies, 0u);
+        EXPECT_EQ(stt.pushes_outside_utterance, 0u);
+        EXPECT_EQ(call.open_transports, 0u);
+    }
+
+    static asio::awaitable<void> run_session(Session* session, bool* over) {
+        co_await session->run();
+        *over = true;
+    }
+
+    void poll() {
+        shard.context().restart();
+        shard.context().poll();
+    }
+
+    void start() {
+        observers_ = {&recorder};
+        SessionContext context{
+            config,
+            agent,
+            Services{stt, llm, tts, vad},
+            observers_,
+            log::Logger{},
+            [this] { return call.now; },
+        };
+        session = std::make_unique<Session>(
+            shard, std::make_unique<transports::FakeTransport>(call, shard), std::move(context)
+        );
+        asio::co_spawn(shard.context(), run_session(session.get(), &over), asio::detached);
+        poll();
+    }
+
+    /// Time passes in frames: the caller is loud or silent, the wire ticks, coroutines run.
+    void run(milliseconds duration, bool loud = false) {
+        const std::vector<media::Sample> frame(call.format.samples_per_frame(), loud ? 8000 : 0);
+        for (milliseconds t{0}; t < duration; t += frame_time) {
+            call.now += frame_time;
+            call.frame(frame);
+            if (loud) last_loud = call.now;
+            call.tick();
+            poll();
+        }
+    }
+
+    /// The caller says something that is recognised as `text`; we are about to reply.
+    void ask(std::string text, milliseconds length = 1s) {
+        stt.answers.push_back(std::move(text));
+        run(length, true);
+        run(500ms);
+    }
+
+    std::size_t heard_of(std::size_t reply) const {
+        const auto level = tts.level_of(reply);
+        return static_cast<std::size_t>(std::count(call.heard.begin(), call.heard.end(), level));
+    }
+
+private:
+    std::vector<CallObserver*> observers_;
+};
+
+TEST_F(SessionTest, GreetsListensAsksAndAnswers) {
+    agent.greeting = "Hello and welcome.";
+    start();
+    run(500ms);
+    EXPECT_THAT(tts.texts(), ElementsAre("Hello and welcome."));
+    EXPECT_EQ(heard_of(0), samples_in(3 * 60ms, narrowband)) << "three words, every sample once";
+
+    llm.reply({"It is ", "on its way. ", "Anything else?"});
+    ask("where is my card");
+    run(1s);
+    ASSERT_EQ(llm.asks.size(), 1u);
+    EXPECT_EQ(llm.asks[0].messages.back().text, "where is my card");
+    EXPECT_EQ(llm.asks[0].messages.front().text, "Hello and welcome.");
+    EXPECT_THAT(
+        tts.texts(), ElementsAre("Hello and welcome.", "It is on its way.", "Anything else?")
+    );
+    EXPECT_EQ(heard_of(1), samples_in(5 * 60ms, narrowband));
+    EXPECT_EQ(heard_of(2), samples_in(2 * 60ms, narrowband));
+    EXPECT_THAT(
+        recorder.texts(Kind::heard),
+        ElementsAre("Hello and welcome.", "It is on its way. Anything else?")
+    );
+}
+
+TEST_F(SessionTest, TheRecogniserGetsThePreRollAndTheWholeUtterance) {
+    start();
+    run(2s);
+    ask("hello");
+    ASSERT_EQ(stt.utterances.size(), 1u);
+    const auto& utterance = stt.utterances[0];
+    EXPECT_TRUE(utterance.ended);
+    // 300 ms of pre-roll, 1 s of speech, 500 ms until the turn ended, at 16 kHz; the resampler's
+    // filter may hold back or add a few milliseconds.
+    EXPECT_NEAR(static_cast<double>(utterance.samples.size()), 16.0 * 1800, 16.0 * 30);
+}
+
+TEST_F(SessionTest, TheLatencySplitAddsUpToWhatTheCallerHearsWithinOneFrame) {
+    llm.hold = true;
+    tts.hold = true;
+    llm.reply({"Your card ", "is on its way."});
+    start();
+    run(200ms);
+    run(1s, true);
+    const auto silent_since = last_loud;
+    run(500ms);
+    run(140ms);
+    stt.final("where is my card");
+    run(220ms);
+    llm.release();
+    run(180ms);
+    tts.release();
+    run(500ms);
+
+    const auto voiced = std::find_if(call.sent.begin(), call.sent.end(), [](const auto& sent) {
+        return std::any_of(sent.samples.begin(), sent.samples.end(), [](auto s) { return s != 0; });
+    });
+    ASSERT_NE(voiced, call.sent.end());
+    const auto measured = voiced->at - silent_since;  // from outside, on the wire's clock
+
+    const auto* started = recorder.last(Kind::reply_started);
+    ASSERT_NE(started, nullptr);
+    const auto& split = started->latency;
+    EXPECT_NEAR(to_ms(split.heard), to_ms(measured), 20);
+    EXPECT_NEAR(
+        to_ms(split.endpointing + split.stt + split.llm + split.tts + split.playout),
+        to_ms(measured),
+        20
+    );
+    EXPECT_NEAR(to_ms(split.endpointing), 500, 20);
+    EXPECT_NEAR(to_ms(split.stt), 140, 20);
+    EXPECT_NEAR(to_ms(split.llm), 220, 20);
+    EXPECT_NEAR(to_ms(split.tts), 180, 20);
+    EXPECT_LE(to_ms(split.playout), 20);
+}
+
+TEST_F(SessionTest, BargeInFallsSilentWithinAPacketOfDetectionAndNothingOfTheReplyFollows) {
+    llm.reply({"One two three four five six seven eight nine ten eleven twelve."});
+    start();
+    ask("tell me a long story");
+    run(300ms);
+    const auto before = call.sent.size();
+    const auto onset = call.now;
+    run(1s, true);
+    // 60 ms of speech to notice it, then silence.
+    ASSERT_GT(call.sent.size(), before);
+    EXPECT_LE(to_ms(call.sent.back().at - onset), 80);
+    const auto sent = call.sent.size();
+    stt.answers.push_back("stop");
+    llm.reply({"All right."});
+    run(1s);
+    ASSERT_GT(call.sent.size(), sent) << "the next reply";
+    for (std::size_t i = sent; i < call.sent.size(); ++i) {
+        const auto& samples = call.sent[i].samples;
+        EXPECT_EQ(std::count(samples.begin(), samples.end(), tts.level_of(0)), 0);
+    }
+    const auto* barge_in = recorder.last(Kind::barge_in);
+    ASSERT_NE(barge_in, nullptr);
+    EXPECT_LE(to_ms(barge_in->reaction), 80);
+}
+
+TEST_F(SessionTest, MemoryKeepsOnlyTheWordsThatWereHeard) {
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count to ten");
+    run(300ms);
+    run(1s, true);
+    stt.answers.push_back("enough");
+    run(600ms);
+    ASSERT_EQ(llm.asks.size(), 2u);
+    const auto& messages = llm.asks[1].messages;
+    ASSERT_GE(messages.size(), 2u);
+    const auto& assistant = messages[messages.size() - 2].text;
+    EXPECT_THAT(assistant, HasSubstr("One two three"));
+    EXPECT_THAT(assistant, Not(HasSubstr("eight"))) << "300 + 80 ms are six or seven words";
+}
+
+TEST_F(SessionTest, AFalseAlarmResumesAtTheVerySample) {
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count to ten");
+    run(200ms);
+    run(80ms, true);  // a cough
+    run(2s);
+    EXPECT_EQ(heard_of(0), samples_in(10 * 60ms, narrowband)) << "no sample lost or repeated";
+    EXPECT_EQ(recorder.last(Kind::barge_in), nullptr);
+    ASSERT_EQ(stt.utterances.size(), 2u);
+    EXPECT_TRUE(stt.utterances[1].cancelled);
+}
+
+TEST_F(SessionTest, AFalseAlarmResumesAtTheVerySampleWhenTheCarrierBuffers) {
+    call.carrier_buffer = 10;
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count to ten");
+    run(200ms);
+    run(80ms, true);
+    run(2s);
+    EXPECT_GT(call.clears, 0u);
+    EXPECT_EQ(heard_of(0), samples_in(10 * 60ms, narrowband)) << "no sample lost or repeated";
+}
+
+TEST_F(SessionTest, ABargeInClearsTheCarriersBufferAtOnce) {
+    call.carrier_buffer = 10;
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count to ten");
+    run(200ms);
+    const auto onset = call.heard.size();
+    run(1s, true);
+    const auto last = std::find(call.heard.rbegin(), call.heard.rend(), tts.level_of(0));
+    const auto heard_until = static_cast<std::size_t>(call.heard.rend() - last);
+    EXPECT_LE(heard_until - onset, samples_in(100ms, narrowband));
+}
+
+TEST_F(SessionTest, StaleWordsOfAnInterruptedModelNeverReachTheVoice) {
+    llm.hold = true;
+    llm.reply({"First sentence. ", "Second sentence. ", "Third sentence."});
+    start();
+    ask("tell me");
+    llm.release(2);
+    run(100ms);
+    llm.hold = false;
+    llm.reply({"Other answer."});
+    run(1s, true);
+    stt.answers.push_back("no the other");
+    run(600ms);
+    EXPECT_TRUE(llm.asks[0].cancelled);
+    for (const auto& text : tts.texts())
+        EXPECT_THAT(text, Not(HasSubstr("Third")));
+    EXPECT_EQ(tts.texts().back(), "Other answer.");
+}
+
+TEST_F(SessionTest, AModelThatFailsIsApologisedForAndTheCallHangsUp) {
+    agent.failure_sentence = "Something is wrong.";
+    llm.reply_then_fail({"Let me"}, ServiceErrc::unavailable);
+    start();
+    ask("hello");
+    run(2s);
+    EXPECT_EQ(tts.texts().back(), "Something is wrong.");
+    EXPECT_TRUE(call.hung_up);
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, EverythingDownHandsTheCallerToTheFallbackNumber) {
+    agent.fallback_number = "sip:people@example.com";
+    llm.reply_then_fail({}, ServiceErrc::unavailable);
+    start();
+    ask("hello");
+    run(5s);
+    EXPECT_EQ(call.transferred_to, "sip:people@example.com");
+}
+
+TEST_F(SessionTest, AVoiceThatFailsEndsTheCallInsteadOfSilence) {
+    tts.fail_speak = ServiceErrc::unavailable;
+    start();
+    ask("hello");
+    run(500ms);
+    EXPECT_TRUE(call.hung_up);
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, ARecogniserThatFailsIsApologisedFor) {
+    agent.failure_sentence = "Something is wrong.";
+    start();
+    run(100ms);
+    stt.fail(ServiceErrc::unavailable);
+    run(2s);
+    EXPECT_THAT(tts.texts(), ElementsAre("Something is wrong."));
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, AServiceThatCannotBeOpenedRefusesTheCallBeforeItIsAnswered) {
+    llm.fail_open = ServiceErrc::unavailable;
+    start();
+    run(20ms);
+    EXPECT_EQ(call.rejected, 503);
+    EXPECT_FALSE(call.connected);
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, AReplyWithoutAWordIsAFailureAndNotSilence) {
+    agent.failure_sentence = "Something is wrong.";
+    llm.reply({});
+    start();
+    ask("hello");
+    run(2s);
+    EXPECT_THAT(tts.texts(), ElementsAre("Something is wrong."));
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, HangsUpAfterTheLastWordWasHeard) {
+    llm.reply({"Goodbye, and thank you."}, LlmEvent{LlmEvent::Kind::hang_up, {}});
+    start();
+    ask("goodbye");
+    run(3s);
+    EXPECT_EQ(heard_of(0), samples_in(4 * 60ms, narrowband));
+    EXPECT_TRUE(call.hung_up);
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, TransfersAfterTheLastWordWasHeard) {
+    llm.reply({"I will connect you."}, LlmEvent{LlmEvent::Kind::transfer, "sip:agent@example.com"});
+    start();
+    ask("a person please");
+    run(3s);
+    EXPECT_EQ(heard_of(0), samples_in(4 * 60ms, narrowband));
+    EXPECT_EQ(call.transferred_to, "sip:agent@example.com");
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, SaysGoodbyeWhenTheInstanceDrains) {
+    agent.goodbye = "We have to end here. Goodbye.";
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count");
+    run(200ms);
+    session->say_goodbye();
+    run(3s);
+    EXPECT_EQ(tts.texts().back(), "Goodbye.");
+    EXPECT_TRUE(call.hung_up);
+    EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, TheCallerHangingUpMidSentenceEndsEverything) {
+    tts.hold = true;
+    llm.reply({"A long story."});
+    start();
+    ask("tell me");
+    tts.release(1);
+    run(100ms);
+    call.finish(EndReason::caller_hung_up);
+    run(40ms);
+    EXPECT_TRUE(over);
+    EXPECT_TRUE(tts.spoken.back().cancelled);
+    EXPECT_EQ(recorder.events.back().kind, Kind::ended);
+    EXPECT_EQ(recorder.events.back().text, to_string(EndReason::caller_hung_up));
+}
+
+TEST_F(SessionTest, ALongReplyIsSynthesisedAtMostThreeSecondsAhead) {
+    tts.word_time = 1s;
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count slowly");
+    run(100ms);
+    EXPECT_LE(tts.spoken[0].chunks_taken, 5u);
+    run(11s);
+    EXPECT_EQ(heard_of(0), samples_in(10s, narrowband));
+}
+
+TEST_F(SessionTest, HoldPausesTheReplyAndResumeGoesOnAtTheSameSample) {
+    llm.reply({"One two three four five six seven eight nine ten."});
+    start();
+    ask("count");
+    run(200ms);
+    call.sink->on_hold(true);
+    const auto sent = call.sent.size();
+    run(5s);
+    EXPECT_EQ(call.sent.size(), sent);
+    call.sink->on_hold(false);
+    run(2s);
+    EXPECT_EQ(heard_of(0), samples_in(10 * 60ms, narrowband));
+}
+
+}  // namespace
+}  // namespace oavc::pipeline
