@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <initializer_list>
@@ -82,7 +83,27 @@ public:
         add("_model.decoder.rnn.bias_hh", Shape{512}, false);
         add("_model.decoder.decoder.2.weight", Shape{128}, true);
         add("_model.decoder.decoder.2.bias", Shape{}, false);
-        add("_model.stft.forward_basis_buffer", Shape{256, 1, 258}, true);
+        if (except != "_model.stft.forward_basis_buffer") fourier();
+        return *this;
+    }
+    /// A basis that is symmetric for the first 129 outputs and antisymmetric for the others, but
+    /// for the `spoilt` weight.
+    SileroFileWriter& fourier(std::size_t spoilt = SIZE_MAX) {
+        u32(3).u32(32).u32(1).u32(256).u32(1).u32(258).text("_model.stft.forward_basis_buffer");
+        for (std::size_t out = 0; out < 258; ++out) {
+            std::array<std::uint32_t, 256> weights{};
+            const std::uint32_t mirrored_sign = out < 129 ? 0 : 0x8000;
+            for (std::size_t i = 1; i < 128; ++i) {
+                weights[i] = (static_cast<std::uint32_t>(random_()) & 0x83FF) | 8u << 10;
+                weights[256 - i] = weights[i] ^ mirrored_sign;
+            }
+            if (out < 129) weights[128] = 8u << 10;
+            if (spoilt / 256 == out) weights[spoilt % 256] ^= 0x0200;
+            for (const auto bits : weights) {
+                bytes_.push_back(static_cast<std::byte>(bits & 0xFF));
+                bytes_.push_back(static_cast<std::byte>(bits >> 8));
+            }
+        }
         return *this;
     }
     const std::vector<std::byte>& bytes() const noexcept { return bytes_; }

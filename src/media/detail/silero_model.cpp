@@ -62,44 +62,51 @@ using Weights = std::span<const float>;
 
 /// Tap `tap` of `taps` of a convolution, which the file stores as [output][input][tap].
 template <class Matrix>
-void place(Matrix& matrix, Weights from, std::size_t tap = 0, std::size_t taps = 1) {
+bool place(Matrix& matrix, Weights from, std::size_t tap = 0, std::size_t taps = 1) {
     for (std::size_t out = 0; out < matrix.outputs; ++out) {
         for (std::size_t in = 0; in < matrix.inputs; ++in) {
             matrix.at(in, out) = from[(out * matrix.inputs + in) * taps + tap];
         }
     }
+    return true;
 }
 
 /// The taps from `first` on.
 template <class Matrices>
-void place_taps(Matrices& matrices, Weights from, std::size_t first) {
+bool place_taps(Matrices& matrices, Weights from, std::size_t first) {
     for (std::size_t i = 0; i < matrices.size(); ++i)
         place(matrices[i], from, first + i, 3);
+    return true;
 }
 
-template <class Bias>
-void add(Bias& to, Weights from) {
+bool add(std::span<float> to, Weights from) {
     for (std::size_t i = 0; i < to.size(); ++i)
         to[i] += from[i];
+    return true;
 }
 
-void place_fourier(SileroModel& model, Weights from) {
-    constexpr std::size_t bins = SileroModel::bins;
-    for (std::size_t part = 0; part < 2; ++part) {
-        for (std::size_t bin = 0; bin < bins; ++bin) {
-            for (std::size_t i = 0; i < SileroModel::fft; ++i) {
-                model.fourier.at(i, part * SileroModel::padded_bins + bin) =
-                    from[(part * bins + bin) * SileroModel::fft + i];
-            }
+/// Folds the transform's basis at its middle; false when it is not (anti)symmetric there.
+bool place_fourier(SileroModel& model, Weights from) {
+    constexpr std::size_t length = SileroModel::fft;
+    constexpr std::size_t middle = SileroModel::folded;
+    for (std::size_t bin = 0; bin < SileroModel::bins; ++bin) {
+        const auto cosine = from.subspan(bin * length, length);
+        const auto sine = from.subspan((SileroModel::bins + bin) * length, length);
+        if (cosine[0] != 0 || sine[0] != 0 || sine[middle] != 0) return false;
+        for (std::size_t i = 1; i <= middle; ++i) {
+            if (cosine[i] != cosine[length - i] || sine[i] != -sine[length - i]) return false;
+            model.cosines.at(i - 1, bin) = cosine[i];
+            model.sines.at(i - 1, bin) = sine[i];
         }
     }
+    return true;
 }
 
 /// One tensor of the file: its name, its shape (fastest index first) and where it goes.
 struct Tensor {
     std::string_view name;
     std::vector<std::uint32_t> shape;
-    void (*place)(SileroModel&, Weights);
+    bool (*place)(SileroModel&, Weights);  ///< false: not weights that we can use
 };
 
 const std::vector<Tensor>& tensors() {
@@ -108,38 +115,44 @@ const std::vector<Tensor>& tensors() {
         {"_model.stft.forward_basis_buffer", {256, 1, 258}, place_fourier},
         {"_model.encoder.0.reparam_conv.weight",
          {3, 129, 128},
-         [](M& m, Weights w) { place_taps(m.encoder0, w, 0); }},
+         [](M& m, Weights w) { return place_taps(m.encoder0, w, 0); }},
         {"_model.encoder.0.reparam_conv.bias",
          {128},
-         [](M& m, Weights w) { add(m.encoder0_bias, w); }},
+         [](M& m, Weights w) { return add(m.encoder0_bias, w); }},
         {"_model.encoder.1.reparam_conv.weight",
          {3, 128, 64},
-         [](M& m, Weights w) { place_taps(m.encoder1, w, 0); }},
+         [](M& m, Weights w) { return place_taps(m.encoder1, w, 0); }},
         {"_model.encoder.1.reparam_conv.bias",
          {64},
-         [](M& m, Weights w) { add(m.encoder1_bias, w); }},
+         [](M& m, Weights w) { return add(m.encoder1_bias, w); }},
         {"_model.encoder.2.reparam_conv.weight",
          {3, 64, 64},
-         [](M& m, Weights w) { place_taps(m.encoder2, w, 1); }},
+         [](M& m, Weights w) { return place_taps(m.encoder2, w, 1); }},
         {"_model.encoder.2.reparam_conv.bias",
          {64},
-         [](M& m, Weights w) { add(m.encoder2_bias, w); }},
+         [](M& m, Weights w) { return add(m.encoder2_bias, w); }},
         {"_model.encoder.3.reparam_conv.weight",
          {3, 64, 128},
-         [](M& m, Weights w) { place(m.encoder3, w, 1, 3); }},
+         [](M& m, Weights w) { return place(m.encoder3, w, 1, 3); }},
         {"_model.encoder.3.reparam_conv.bias",
          {128},
-         [](M& m, Weights w) { add(m.encoder3_bias, w); }},
+         [](M& m, Weights w) { return add(m.encoder3_bias, w); }},
         {"_model.decoder.rnn.weight_ih",
          {128, 512},
-         [](M& m, Weights w) { place(m.lstm_input, w); }},
+         [](M& m, Weights w) { return place(m.lstm_input, w); }},
         {"_model.decoder.rnn.weight_hh",
          {128, 512},
-         [](M& m, Weights w) { place(m.lstm_hidden, w); }},
-        {"_model.decoder.rnn.bias_ih", {512}, [](M& m, Weights w) { add(m.lstm_bias, w); }},
-        {"_model.decoder.rnn.bias_hh", {512}, [](M& m, Weights w) { add(m.lstm_bias, w); }},
-        {"_model.decoder.decoder.2.weight", {128}, [](M& m, Weights w) { add(m.output, w); }},
-        {"_model.decoder.decoder.2.bias", {}, [](M& m, Weights w) { m.output_bias = w.front(); }},
+         [](M& m, Weights w) { return place(m.lstm_hidden, w); }},
+        {"_model.decoder.rnn.bias_ih", {512}, [](M& m, Weights w) { return add(m.lstm_bias, w); }},
+        {"_model.decoder.rnn.bias_hh", {512}, [](M& m, Weights w) { return add(m.lstm_bias, w); }},
+        {"_model.decoder.decoder.2.weight",
+         {128},
+         [](M& m, Weights w) { return add(m.output, w); }},
+        {"_model.decoder.decoder.2.bias",
+         {},
+         [](M& m, Weights w) {
+             return add(std::span{&m.output_bias, 1}, w);
+         }},
     };
     return table;
 }
@@ -242,7 +255,9 @@ Result<std::shared_ptr<const SileroModel>, ParseError> parse_silero(std::span<co
         if (!std::ranges::all_of(values, [](float v) { return std::abs(v) <= max_weight; })) {
             return error(SileroErrc::bad_tensor, in, "a weight is absurd or not a number");
         }
-        tensor->place(*model, values);
+        if (!tensor->place(*model, values)) {
+            return error(SileroErrc::unsupported, in, "the Fourier basis is not symmetric");
+        }
     }
     if (seen.count() != tensors().size()) {
         return error(SileroErrc::bad_tensor, in, "tensors are missing");

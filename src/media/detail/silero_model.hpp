@@ -43,12 +43,15 @@ struct SileroModel {
     static constexpr std::size_t padding = 64;  ///< reflected at both ends of a window
     static constexpr std::size_t fft = 256;     ///< samples per transform, every 128
     static constexpr std::size_t bins = 129;    ///< of its spectrum
-    static constexpr std::size_t padded_bins = 132;
+    static constexpr std::size_t padded_bins = 144;
     static constexpr std::size_t steps = 4;     ///< transforms per window
     static constexpr std::size_t hidden = 128;  ///< of the LSTM cell
+    static constexpr std::size_t folded = 128;  ///< samples of a transform, folded at its middle
 
-    /// Real parts of the spectrum first, imaginary parts from `padded_bins` on.
-    StripMatrix<fft, 2 * padded_bins, 24> fourier;
+    /// The transform's basis is symmetric about sample 128 (cosines) or antisymmetric (sines), and
+    /// zero at sample 0: the sums and differences of mirrored samples need half the products.
+    StripMatrix<folded, padded_bins, 24> cosines;  ///< row i: samples 1 + i and 255 − i
+    StripMatrix<folded, padded_bins, 24> sines;
     std::array<StripMatrix<bins, 128, 16>, 3> encoder0;  ///< one matrix per tap
     std::array<StripMatrix<128, 64, 32>, 3> encoder1;
     std::array<StripMatrix<64, 64, 64>, 2> encoder2;  ///< taps 1 and 2

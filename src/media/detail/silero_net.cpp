@@ -162,20 +162,36 @@ OAVC_INLINE void spectrum(
 ) {
     alignas(64) float padded[Model::window + 2 * Model::padding];
     pad(padded, window);
-    alignas(64) float parts[Model::steps][2 * Model::padded_bins];
-    constexpr std::size_t hop = Model::fft / 2;
-    multiply<Processor, decltype(model.fourier), 1, 4>(
-        {&model.fourier},
+    alignas(64) float even[Model::steps][Model::folded];
+    alignas(64) float odd[Model::steps][Model::folded];
+    for (std::size_t step = 0; step < Model::steps; ++step) {
+        const float* const samples = padded + step * (Model::fft / 2);
+        for (std::size_t i = 1; i <= Model::folded; ++i) {
+            even[step][i - 1] = samples[i] + samples[Model::fft - i];
+            odd[step][i - 1] = samples[i] - samples[Model::fft - i];
+        }
+        even[step][Model::folded - 1] = samples[Model::folded];  // the middle has no mirror image
+    }
+    alignas(64) float real[Model::steps][Model::padded_bins];
+    alignas(64) float imaginary[Model::steps][Model::padded_bins];
+    multiply<Processor, decltype(model.cosines), 1, 4>(
+        {&model.cosines},
         nullptr,
-        {{{padded, padded + hop, padded + 2 * hop, padded + 3 * hop}}},
-        {parts[0], parts[1], parts[2], parts[3]}
+        {{{even[0], even[1], even[2], even[3]}}},
+        {real[0], real[1], real[2], real[3]}
+    );
+    multiply<Processor, decltype(model.sines), 1, 4>(
+        {&model.sines},
+        nullptr,
+        {{{odd[0], odd[1], odd[2], odd[3]}}},
+        {imaginary[0], imaginary[1], imaginary[2], imaginary[3]}
     );
     for (std::size_t step = 0; step < Model::steps; ++step) {
-        const float* const real = parts[step];
-        const float* const imaginary = real + Model::padded_bins;
+        const float* const re = real[step];
+        const float* const im = imaginary[step];
         float* const out = magnitudes[step + 1];
         for (std::size_t i = 0; i < Model::padded_bins; ++i) {
-            out[i] = round_to_half(std::sqrt(real[i] * real[i] + imaginary[i] * imaginary[i]));
+            out[i] = round_to_half(std::sqrt(re[i] * re[i] + im[i] * im[i]));
         }
     }
     std::fill_n(magnitudes[0], Model::padded_bins, 0.0F);

@@ -129,6 +129,23 @@ TEST(ParseSilero, TellsWhatIsWrong) {
     );
 }
 
+TEST(ParseSilero, RefusesABasisThatCannotBeFolded) {
+    const auto with = [](std::size_t spoilt) {
+        return parse_silero(SileroFileWriter{}
+                                .header()
+                                .tensors("_model.stft.forward_basis_buffer")
+                                .fourier(spoilt)
+                                .bytes());
+    };
+    EXPECT_TRUE(with(SIZE_MAX).has_value());
+    EXPECT_TRUE(with(128).has_value());  // the middle of a cosine is its own mirror image
+    for (const std::size_t spoilt : {0u, 1u, 255u, 77u * 256 + 200, 129u * 256, 129u * 256 + 128}) {
+        const auto parsed = with(spoilt);
+        ASSERT_TRUE(parsed.has_error()) << spoilt;
+        EXPECT_EQ(parsed.error().code, SileroErrc::unsupported);
+    }
+}
+
 TEST(ParseSilero, SurvivesHeadersThatPromiseTooMuch) {
     for (const std::uint32_t lie : {0xFFFFFFFFu, 0x80000000u, 0x7FFFFFFFu, 65u}) {
         EXPECT_TRUE(parse_silero(SileroFileWriter{}.u32(0x67676d6c).u32(lie).bytes()).has_error());
