@@ -1,6 +1,7 @@
 #include "media/vad.hpp"
 
 #include "base/paths.hpp"
+#include "base/providers.hpp"
 #include "media/vad_silero.hpp"
 #include "media/vad_webrtc.hpp"
 
@@ -34,7 +35,7 @@ private:
 MadeFactory make_vad_factory(const VadConfig& config) {
     if (config.engine == "webrtc") return make_webrtc_vad(config.aggressiveness);
     if (config.engine != "silero" && config.engine != "auto") {
-        return "Unknown VAD engine: '" + config.engine + "' (known: auto, webrtc, silero)";
+        return unknown_provider(config.engine, "[vad] engine", known_vad_engines);
     }
 
     const std::filesystem::path model = config.model.empty()

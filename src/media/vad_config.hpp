@@ -2,9 +2,14 @@
 
 #include "base/time.hpp"
 
+#include <array>
 #include <string>
+#include <string_view>
 
 namespace oavc::media {
+
+/// What [vad] engine may be.
+inline constexpr std::array<std::string_view, 3> known_vad_engines{"auto", "webrtc", "silero"};
 
 /// [vad]
 struct VadConfig {

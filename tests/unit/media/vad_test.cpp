@@ -10,7 +10,9 @@ TEST(VadFactory, AnUnknownEngineIsRefusedWithTheKnownOnes) {
     config.engine = "energy";
     const auto made = make_vad_factory(config);
     ASSERT_TRUE(made.has_error());
-    EXPECT_EQ(made.error(), "Unknown VAD engine: 'energy' (known: auto, webrtc, silero)");
+    EXPECT_EQ(
+        made.error(), "Unknown provider: 'energy' for [vad] engine (known: auto, webrtc, silero)"
+    );
 }
 
 TEST(VadFactory, WebRtcByNameHasNothingToExplain) {
