@@ -112,11 +112,12 @@ void idle_call(benchmark::State& state) {
             ++frames;
         }
     }
+    const auto allocated = test::allocations() - allocations;
     state.counters["ns_per_frame"] = benchmark::Counter(
         static_cast<double>(frames), benchmark::Counter::kIsRate | benchmark::Counter::kInvert
     );
     state.counters["allocs_per_frame"] =
-        static_cast<double>(test::allocations() - allocations) / static_cast<double>(frames);
+        static_cast<double>(allocated) / static_cast<double>(frames);
     state.counters["bytes_per_call"] = static_cast<double>(used) / static_cast<double>(count);
 }
 BENCHMARK(idle_call)->Arg(1)->Arg(200);

@@ -8,6 +8,7 @@
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/system/system_error.hpp>
 
 #include <algorithm>
 #include <exception>
@@ -99,34 +100,15 @@ asio::awaitable<void> Session::run() {
     );
     emit(CallEvent::Kind::started);
 
-    transports::MediaEnd end{transports::EndReason::carrier_lost, "a service could not be opened"};
-    const bool opened = co_await open_services();
-    if (opened) {
-        const auto connected = co_await transport_->connect();
-        if (connected) {
-            playout_ = PlayoutQueue{transport_->format()};
-            AudioProcessor::Output to_stt = [this](media::FrameView frame) { stt_->push(frame); };
-            audio_ = std::make_unique<AudioProcessor>(
-                transport_->format(),
-                context_.services.vad.make(),
-                context_.config.vad,
-                context_.services.stt.capabilities().input_rate,
-                std::move(to_stt)
-            );
-            const auto now = context_.now();
-            machine_.emplace(context_.config.turns, context_.config.interruption, now);
-            log_.info("call answered", log::kv("setup_ms", now - began_));
-            emit(CallEvent::Kind::answered);
-            if (!context_.agent.greeting.empty()) machine_->greet(now);
-            run_actions(now);
-            tasks_.spawn(read_transcripts());
-            end = co_await transport_->receive_audio(*this);
-        } else {
-            end.detail = connected.error().message();
-        }
-    } else {
-        std::string reason{"Service Unavailable"};
-        co_await transport_->reject(503, std::move(reason));
+    transports::MediaEnd end{transports::EndReason::we_hung_up, "cancelled"};
+    try {
+        end = co_await carry();
+    } catch (const boost::system::system_error& error) {
+        // Cancellation between two waits arrives as an exception too; anything else is our bug.
+        if (error.code() != asio::error::operation_aborted) end.detail = error.what();
+    } catch (const std::exception& error) {
+        end.detail = error.what();
+        log_.error("the call failed and ends", log::kv("error", end.detail));
     }
 
     // From here on everything is ours to finish, cancelled or not.
@@ -153,6 +135,39 @@ asio::awaitable<void> Session::run() {
         log::kv("sent", stats.sent)
     );
     emit(CallEvent::Kind::ended, std::string{transports::to_string(end.reason)});
+}
+
+/// Opens the services, answers, and carries media until it ends.
+asio::awaitable<transports::MediaEnd> Session::carry() {
+    const bool opened = co_await open_services();
+    if (!opened) {
+        std::string reason{"Service Unavailable"};
+        co_await transport_->reject(503, std::move(reason));
+        co_return transports::MediaEnd{
+            transports::EndReason::we_hung_up, "a service could not be opened"};
+    }
+    const auto connected = co_await transport_->connect();
+    if (!connected) {
+        co_return transports::MediaEnd{
+            transports::EndReason::carrier_lost, connected.error().message()};
+    }
+    playout_ = PlayoutQueue{transport_->format()};
+    AudioProcessor::Output to_stt = [this](media::FrameView frame) { stt_->push(frame); };
+    audio_ = std::make_unique<AudioProcessor>(
+        transport_->format(),
+        context_.services.vad.make(),
+        context_.config.vad,
+        context_.services.stt.capabilities().input_rate,
+        std::move(to_stt)
+    );
+    const auto now = context_.now();
+    machine_.emplace(context_.config.turns, context_.config.interruption, now);
+    log_.info("call answered", log::kv("setup_ms", now - began_));
+    emit(CallEvent::Kind::answered);
+    if (!context_.agent.greeting.empty()) machine_->greet(now);
+    run_actions(now);
+    tasks_.spawn(read_transcripts());
+    co_return co_await transport_->receive_audio(*this);
 }
 
 asio::awaitable<void> Session::open_stt(error_code& error) {

@@ -73,6 +73,7 @@ private:
     void on_digit(char digit, transports::DigitSource source) noexcept override;
     void on_hold(bool held) noexcept override;
 
+    asio::awaitable<transports::MediaEnd> carry();
     asio::awaitable<bool> open_services();
     asio::awaitable<void> open_stt(error_code& error);
     asio::awaitable<void> open_llm(error_code& error);

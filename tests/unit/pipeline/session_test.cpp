@@ -1,5 +1,6 @@
 #include "pipeline/session.hpp"
 
+#include "async/task_group.hpp"
 #include "support/fake_services.hpp"
 #include "support/fake_transport.hpp"
 
@@ -435,6 +436,35 @@ TEST_F(SessionTest, TheCallerHangingUpMidSentenceEndsEverything) {
     EXPECT_TRUE(tts.spoken.back().cancelled);
     EXPECT_EQ(recorder.events.back().kind, Kind::ended);
     EXPECT_EQ(recorder.events.back().text, to_string(EndReason::caller_hung_up));
+}
+
+TEST_F(SessionTest, CancellingTheCallAtAnyMomentEndsItAndLeaksNothing) {
+    for (const bool answered : {false, true}) {
+        async::TaskGroup group{shard.executor(), [](std::exception_ptr) { FAIL(); }};
+        agent.greeting = "Hello and welcome to a long greeting.";
+        over = false;
+        SessionContext context{
+            config,
+            agent,
+            Services{stt, llm, tts, vad},
+            {},
+            log::Logger{},
+            [this] { return call.now; },
+        };
+        session = std::make_unique<Session>(
+            shard, std::make_unique<transports::FakeTransport>(call, shard), std::move(context)
+        );
+        group.spawn(run_session(session.get(), &over));
+        if (answered) run(100ms);
+        group.cancel();
+        run(40ms);
+        EXPECT_TRUE(group.empty());
+        if (answered) {
+            EXPECT_TRUE(over);
+            EXPECT_TRUE(call.hung_up);
+        }
+        session.reset();
+    }
 }
 
 TEST_F(SessionTest, ALongReplyIsSynthesisedAtMostThreeSecondsAhead) {
