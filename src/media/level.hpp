@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 
 namespace oavc::media {
 
@@ -22,13 +24,32 @@ inline double rms_dbfs(Samples samples) noexcept {
 }
 
 /// Loudness 0 … 1 for the volume strategy of interruption: linear in decibels, 0 at -60 dBFS and
-/// below, 1 at -6 dBFS and above; 0.6 is -27.6 dBFS.
+/// below, 1 at -6 dBFS and above; the strategy's 0.6 is -27.6 dBFS, just under the nominal level of
+/// telephone speech (-26 dBov). Measured after µ-law over 300 ms, the strategy's time: a close
+/// talker (three Flite voices) is above 0.6 in 91, 93 and 99 % of all windows; a speech into a
+/// distant microphone (jfk.wav, room noise at -41 dBFS) in 70 %, its room noise alone is 0.35. Take
+/// it over windows of 100 ms or more: single frames fall below within every word.
 inline double volume(double dbfs) noexcept { return std::clamp((dbfs + 60.0) / 54.0, 0.0, 1.0); }
 inline double volume(Samples samples) noexcept { return volume(rms_dbfs(samples)); }
 
-/// The energy gate that all latencies on the wire are measured with: a frame louder than this is
-/// voiced. 10 dB over the quantisation noise of G.711 and comfort noise, 10 dB under quiet speech.
+/// The energy gate that latencies on the wire are measured with: a frame louder than this is
+/// voiced. Above the quantisation noise of G.711 and comfort noise, 10 dB under quiet speech.
 inline constexpr double voiced_dbfs = -50.0;
-inline bool is_voiced(Samples samples) noexcept { return rms_dbfs(samples) > voiced_dbfs; }
+inline bool is_voiced(Samples samples, double threshold_dbfs = voiced_dbfs) noexcept {
+    return rms_dbfs(samples) > threshold_dbfs;
+}
+
+/// The gate for one recording with a noise of its own: 28 dB under its loudest 20 ms (of
+/// `frame_samples` samples), but not under voiced_dbfs. jfk.wav: -36 dBFS, above its room noise.
+inline double voiced_threshold(Samples recording, std::size_t frame_samples) noexcept {
+    double loudest = silence_dbfs;
+    while (!recording.empty()) {
+        const auto frame =
+            recording.first(std::clamp<std::size_t>(frame_samples, 1, recording.size()));
+        loudest = std::max(loudest, rms_dbfs(frame));
+        recording = recording.subspan(frame.size());
+    }
+    return std::max(voiced_dbfs, loudest - 28.0);
+}
 
 }  // namespace oavc::media

@@ -79,8 +79,7 @@ Result<RtcpCompound> parse_rtcp(std::span<const std::byte> datagram) noexcept {
         if (first) {
             const bool report = type == number(RtcpType::sender_report) ||
                                 type == number(RtcpType::receiver_report);
-            // §A.2 wants the first one unpadded; alone it is also the last and may be (§6.4.1).
-            if (!report || (padded && !in.rest().empty())) return RtcpErrc::bad_first;
+            if (!report || padded) return RtcpErrc::bad_first;
         }
         if (padded) {
             if (!in.rest().empty() || body.empty()) return RtcpErrc::bad_padding;

@@ -70,10 +70,11 @@ std::optional<char> DigitDetector::on_event(
         }
         if (after < 0 && after > -straggler_limit) return std::nullopt;
         // §2.5.1.3: a press longer than the duration field can say goes on in a further segment
-        // that begins where the full one ended.
-        const bool continues =
-            after > 0 && event.event == current_->event && !current_->ended &&
-            (after <= current_->duration + continuation_slack || after == 0xFFFF);
+        // that begins where the full one ended. What begins within a press belongs to it as well.
+        const bool within = after < current_->duration;
+        const bool follows = !current_->ended &&
+                             (after <= current_->duration + continuation_slack || after == 0xFFFF);
+        const bool continues = after > 0 && event.event == current_->event && (within || follows);
         if (continues) {
             *current_ = {event.event, timestamp, event.duration, event.end};
             return std::nullopt;

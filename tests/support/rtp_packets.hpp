@@ -14,7 +14,7 @@
 #include <utility>
 #include <vector>
 
-namespace oavc::testing {
+namespace oavc::test {
 
 using Bytes = std::vector<std::byte>;
 
@@ -115,4 +115,4 @@ struct RecordingSink final : media::RtpSink {
     }
 };
 
-}  // namespace oavc::testing
+}  // namespace oavc::test

@@ -24,9 +24,11 @@ public:
 
 private:
     static constexpr std::size_t state_size = 1'072;
+    static constexpr std::size_t history_size = 280;
 
-    alignas(8) std::array<std::byte, state_size> state_{};  ///< the library's, kept out of headers
+    std::array<Sample, history_size> history_{};  ///< the last real audio
     std::size_t run_{longest};  ///< samples invented since the last real one; at first, no real one
+    alignas(8) std::array<std::byte, state_size> state_;  ///< the library's, used within a gap
     std::array<Sample, 40> stash_{};
     std::size_t stashed_{0};  ///< at the end of stash_, not used yet
 };

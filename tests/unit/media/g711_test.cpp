@@ -1,0 +1,153 @@
+#include "media/g711.hpp"
+
+#include "media/codec.hpp"
+
+#include <gtest/gtest.h>
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+namespace oavc::media {
+namespace {
+
+// The laws as ITU-T G.711 writes them: a table of decision values, and for each interval between
+// two of them its character signal and the value half-way that it decodes to.
+struct Interval {
+    int from;     // decision value that opens the interval, on the standard's scale
+    int decoded;  // quantised value
+};
+
+// Table 2a: eight segments of 16 intervals (the first interval, around zero, is half as wide) on a
+// scale to 8159. Values in between are (33 + 2m) 2^s − 33 …
+std::vector<Interval> ulaw_intervals() {
+    std::vector<Interval> intervals;
+    for (int segment = 0; segment < 8; ++segment) {
+        for (int step = 0; step < 16; ++step) {
+            const int width = 2 << segment;
+            const int decoded = ((33 + 2 * step) << segment) - 33;
+            const int from = decoded - width / 2;
+            intervals.push_back({from < 0 ? 0 : from, decoded});
+        }
+    }
+    return intervals;
+}
+
+// Table 1a: the first two segments have the same width; scale to 4096.
+std::vector<Interval> alaw_intervals() {
+    std::vector<Interval> intervals;
+    for (int segment = 0; segment < 8; ++segment) {
+        const int width = segment < 2 ? 2 : 2 << (segment - 1);
+        const int start = segment == 0 ? 0 : 32 << (segment - 1);
+        for (int step = 0; step < 16; ++step) {
+            const int from = start + step * width;
+            intervals.push_back({from, from + width / 2});
+        }
+    }
+    return intervals;
+}
+
+int interval_of(const std::vector<Interval>& intervals, double value) {
+    int found = 0;
+    for (int i = 0; i < 128; ++i) {
+        if (value >= intervals[static_cast<std::size_t>(i)].from) found = i;
+    }
+    return found;
+}
+
+constexpr int min16 = std::numeric_limits<Sample>::min();
+constexpr int max16 = std::numeric_limits<Sample>::max();
+
+TEST(G711, UlawEncodesEverySampleAsTheDecisionValuesOfTable2aSay) {
+    const auto intervals = ulaw_intervals();
+    for (int sample = min16; sample <= max16; ++sample) {
+        // 14 bits of the standard; the lower two of ours decide nothing, towards zero by one's
+        // complement as in G.191.
+        const int magnitude = (sample < 0 ? ~sample : sample) / 4;
+        const int interval = interval_of(intervals, magnitude);
+        // The sign bit is 1 for positive values; all bits of the magnitude are inverted (table 2a).
+        const int expected = (sample < 0 ? 0x00 : 0x80) | (~interval & 0x7F);
+        ASSERT_EQ(g711::ulaw_encode(static_cast<Sample>(sample)), expected) << sample;
+    }
+}
+
+TEST(G711, AlawEncodesEverySampleAsTheDecisionValuesOfTable1aSay) {
+    const auto intervals = alaw_intervals();
+    for (int sample = min16; sample <= max16; ++sample) {
+        const double magnitude = (sample < 0 ? ~sample : sample) / 8.0;
+        const int interval = interval_of(intervals, magnitude);
+        const int expected = ((sample < 0 ? 0x00 : 0x80) | interval) ^ 0x55;  // even bits inverted
+        ASSERT_EQ(g711::alaw_encode(static_cast<Sample>(sample)), expected) << sample;
+    }
+}
+
+TEST(G711, UlawDecodesEveryCodeToTheQuantisedValueOfTable2a) {
+    const auto intervals = ulaw_intervals();
+    for (int code = 0; code < 256; ++code) {
+        const int value = 4 * intervals[static_cast<std::size_t>(~code & 0x7F)].decoded;
+        EXPECT_EQ(
+            g711::ulaw_decode(static_cast<std::uint8_t>(code)), (code & 0x80) != 0 ? value : -value
+        );
+    }
+    EXPECT_EQ(g711::ulaw_decode(0x80), 4 * 8031) << "the largest value of table 2a";
+}
+
+TEST(G711, AlawDecodesEveryCodeToTheQuantisedValueOfTable1a) {
+    const auto intervals = alaw_intervals();
+    for (int code = 0; code < 256; ++code) {
+        const int value = 8 * intervals[static_cast<std::size_t>((code ^ 0x55) & 0x7F)].decoded;
+        EXPECT_EQ(
+            g711::alaw_decode(static_cast<std::uint8_t>(code)),
+            ((code ^ 0x55) & 0x80) != 0 ? value : -value
+        );
+    }
+    EXPECT_EQ(g711::alaw_decode(0xAA), 8 * 4032) << "the largest value of table 1a";
+}
+
+TEST(G711, AQuantisedValueSurvivesTheNextEncoding) {
+    for (int code = 0; code < 256; ++code) {
+        const auto c = static_cast<std::uint8_t>(code);
+        EXPECT_EQ(g711::ulaw_decode(g711::ulaw_encode(g711::ulaw_decode(c))), g711::ulaw_decode(c));
+        EXPECT_EQ(g711::alaw_encode(g711::alaw_decode(c)), c);
+    }
+}
+
+TEST(G711, SpansConvertAsManySamplesAsBothSidesHold) {
+    const std::array<Sample, 4> pcm{0, -1, 1'000, -32'768};
+    for (const Codec codec : all_codecs) {
+        std::array<std::byte, 3> coded{};
+        EXPECT_EQ(encode(codec, pcm, coded), 3u);
+        std::array<Sample, 8> decoded{};
+        EXPECT_EQ(decode(codec, coded, decoded), 3u);
+        EXPECT_NEAR(decoded[2], 1'000, 32) << name(codec);
+        EXPECT_EQ(decoded[3], 0) << "beyond what was converted nothing is written";
+        EXPECT_EQ(encode(codec, {}, coded), 0u);
+    }
+}
+
+TEST(Codec, IsFoundByItsRtpmapAndByItsStaticPayloadType) {
+    EXPECT_EQ(codec_from_rtpmap("pcmu", {8'000}), Codec::pcmu);
+    EXPECT_EQ(codec_from_rtpmap("PCMA", {8'000}), Codec::pcma);
+    EXPECT_EQ(codec_from_rtpmap("PCMU", {16'000}), std::nullopt);
+    EXPECT_EQ(codec_from_rtpmap("PCM", {8'000}), std::nullopt);
+    EXPECT_EQ(codec_from_static({0}), Codec::pcmu);
+    EXPECT_EQ(codec_from_static({8}), Codec::pcma);
+    EXPECT_EQ(codec_from_static({3}), std::nullopt);
+}
+
+TEST(Codec, SilenceDecodesToAlmostNothing) {
+    for (const Codec codec : all_codecs) {
+        const std::array payload{silence(codec)};
+        std::array<Sample, 1> pcm{1};
+        decode(codec, payload, pcm);
+        EXPECT_LE(std::abs(pcm[0]), 8) << name(codec);
+        const std::array<Sample, 1> zero{0};
+        std::array<std::byte, 1> coded{};
+        encode(codec, zero, coded);
+        EXPECT_EQ(coded[0], silence(codec));
+    }
+}
+
+}  // namespace
+}  // namespace oavc::media

@@ -1,0 +1,68 @@
+#include "media/level.hpp"
+
+#include "media/comfort_noise.hpp"
+#include "media/g711.hpp"
+#include "support/rtp_packets.hpp"
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+namespace oavc::media {
+namespace {
+
+TEST(Level, IsMeasuredAgainstFullScale) {
+    EXPECT_NEAR(rms_dbfs(std::vector<Sample>(160, -32'768)), 0, 0.001);
+    EXPECT_NEAR(rms_dbfs(test::tone(400, 160, 32'767)), -3.01, 0.01);
+    EXPECT_NEAR(rms_dbfs(test::tone(400, 160, 3'276.7)), -23.01, 0.01);
+    EXPECT_EQ(rms_dbfs(std::vector<Sample>(160, 0)), silence_dbfs);
+    EXPECT_EQ(rms_dbfs({}), silence_dbfs);
+    EXPECT_GT(rms_dbfs(std::vector<Sample>(160, 1)), silence_dbfs);
+}
+
+TEST(Level, VolumeRunsFromMinus60ToMinus6) {
+    EXPECT_EQ(volume(-100.0), 0.0);
+    EXPECT_EQ(volume(-60.0), 0.0);
+    EXPECT_NEAR(volume(-33.0), 0.5, 1e-9);
+    EXPECT_NEAR(volume(-27.6), 0.6, 1e-9);
+    EXPECT_EQ(volume(-6.0), 1.0);
+    EXPECT_EQ(volume(0.0), 1.0);
+    EXPECT_NEAR(volume(test::tone(400, 160, 32'767 * 0.0589)), 0.6, 0.01);
+}
+
+TEST(Level, SilenceNoiseOfTheLineAndComfortNoiseAreNotVoicedAndQuietSpeechIs) {
+    EXPECT_FALSE(is_voiced(std::vector<Sample>(160, 0)));
+    EXPECT_FALSE(is_voiced(std::vector<Sample>(160, g711::alaw_decode(0xD5))))
+        << "A-law has no zero";
+    std::vector<Sample> noise(160);
+    ComfortNoise{-60, 1}.fill(noise);
+    EXPECT_FALSE(is_voiced(noise));
+    EXPECT_TRUE(is_voiced(test::tone(300, 160, 300)));
+}
+
+TEST(Level, ARecordingsOwnNoiseIsBelowItsGate) {
+    auto recording = test::tone(300, 1'600, 16'000);
+    std::vector<Sample> noise(1'600);
+    ComfortNoise{-41, 1}.fill(noise);
+    recording.insert(recording.end(), noise.begin(), noise.end());
+    const auto threshold = voiced_threshold(recording, 160);
+    EXPECT_TRUE(is_voiced(noise)) << "by the plain gate";
+    EXPECT_FALSE(is_voiced(noise, threshold));
+    EXPECT_TRUE(is_voiced(std::span{recording}.first(160), threshold));
+    EXPECT_EQ(voiced_threshold(std::vector<Sample>(1'600, 0), 160), voiced_dbfs);
+}
+
+TEST(ComfortNoise, HasItsLevelAndNoOffset) {
+    for (const double dbfs : {-70.0, -60.0, -40.0}) {
+        std::vector<Sample> noise(80'000);
+        ComfortNoise{dbfs, 12'345}.fill(noise);
+        EXPECT_NEAR(rms_dbfs(noise), dbfs, 1) << dbfs;
+        double sum = 0;
+        for (const Sample s : noise)
+            sum += s;
+        EXPECT_NEAR(sum / 80'000, 0, 3) << dbfs;
+    }
+}
+
+}  // namespace
+}  // namespace oavc::media
