@@ -12,7 +12,9 @@ namespace {
 constexpr std::string_view event_encoding = "telephone-event";
 constexpr std::string_view event_range = "0-15";  // digits, * # A–D (RFC 4733 §3.2)
 constexpr std::uint8_t our_event_payload_type = 101;
-constexpr unsigned our_ptime = 20;  // one frame of this system
+constexpr unsigned usual_ptime = 20;  // ms: one frame of this system; RFC 3551 §4.2
+constexpr unsigned least_ptime = 10;  // ms, and the step
+constexpr unsigned most_ptime = 60;
 
 const SdpRtpMap* rtpmap_of(const SdpMedia& stream, unsigned payload_type) noexcept {
     for (const auto& map : stream.rtpmaps) {
@@ -74,6 +76,16 @@ bool is_ipv6(std::string_view address) noexcept {
     return address.find(':') != std::string_view::npos;
 }
 
+/// The packet time to send: what was asked for, if we can do it, and not over the maximum.
+unsigned packet_time(const SdpMedia& stream) noexcept {
+    auto ptime = stream.ptime.value_or(usual_ptime);
+    if (ptime < least_ptime || ptime > most_ptime || ptime % least_ptime != 0) ptime = usual_ptime;
+    if (stream.maxptime && *stream.maxptime < ptime) {
+        ptime = std::max(least_ptime, *stream.maxptime / least_ptime * least_ptime);
+    }
+    return ptime;
+}
+
 /// Fills in where the peer of `stream` wants to receive.
 void set_remote(NegotiatedAudio& audio, const Sdp& description, const SdpMedia& stream) {
     const auto* connection = description.connection_of(stream);
@@ -113,7 +125,7 @@ SdpMedia audio_stream(const LocalMedia& local, std::string protocol, const Negot
         media.rtpmaps.push_back({*audio.event_payload_type, std::string{event_encoding}, 8000, 1});
         media.fmtps.push_back({*audio.event_payload_type, std::string{event_range}});
     }
-    media.ptime = our_ptime;
+    media.ptime = audio.ptime;
     media.direction = audio.direction;
     return media;
 }
@@ -147,6 +159,7 @@ Result<Answer> make_answer(const Sdp& offer, const LocalMedia& local) {
         answer.audio.codec = choice->codec;
         answer.audio.payload_type = choice->payload_type;
         answer.audio.event_payload_type = event_payload_type(stream);
+        answer.audio.ptime = packet_time(stream);
         answer.audio.direction = mirrored(effective_direction(offer, stream));
         set_remote(answer.audio, offer, stream);
         answer.sdp.media.push_back(audio_stream(local, stream.protocol, answer.audio));
@@ -181,6 +194,7 @@ Result<NegotiatedAudio> accept_answer(const Sdp& offer, const Sdp& answer) {
         audio.codec = choice->codec;
         audio.payload_type = choice->payload_type;
         audio.event_payload_type = event_payload_type(stream);
+        audio.ptime = packet_time(stream);
         audio.direction = make_direction(
             sends(offer.direction_of(offer.media[i])) &&
                 receives(effective_direction(answer, stream)),

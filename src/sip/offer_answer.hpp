@@ -27,6 +27,7 @@ struct NegotiatedAudio {
     std::uint8_t payload_type{0};
     std::optional<std::uint8_t> event_payload_type;  ///< telephone-event (RFC 4733)
     Direction direction{Direction::sendrecv};        ///< ours
+    unsigned ptime{20};  ///< ms per packet that we send: what the caller asked for, 10 … 60
     /// Where the caller wants audio; port 0: not known yet (late offer), or nowhere (old hold).
     std::string remote_address;
     std::uint16_t remote_port{0};
@@ -43,7 +44,8 @@ struct Answer {
 /// Answers an offer strictly from what it offers (RFC 3264 §6): the first audio stream over plain
 /// RTP with a codec of ours is taken, in the offerer's order of preference; its telephone-event
 /// keeps the offer's payload type; direction is mirrored, and c=0.0.0.0 counts as "receives
-/// nothing"; every other stream is refused with port 0. a=ptime:20 says what we like to receive.
+/// nothing"; a=ptime repeats the offer's if we can do it (20 otherwise); every other stream is
+/// refused with port 0.
 /// Error: no_common_codec (answer 488).
 Result<Answer> make_answer(const Sdp& offer, const LocalMedia& local);
 

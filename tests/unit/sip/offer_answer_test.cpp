@@ -50,12 +50,34 @@ TEST(MakeAnswer, WritesExactlyThis) {
         write_sdp(answer->sdp),
         "v=0\r\no=- 4711 3 IN IP4 198.51.100.5\r\ns=-\r\nc=IN IP4 198.51.100.5\r\nt=11 22\r\n"
         "m=audio 35000 RTP/AVP 8 96\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:96 telephone-event/8000\r\n"
-        "a=fmtp:96 0-15\r\na=ptime:20\r\na=sendrecv\r\n"
+        "a=fmtp:96 0-15\r\na=ptime:30\r\na=sendrecv\r\n"
     );
     EXPECT_EQ(answer->audio.event_payload_type, 96);
     EXPECT_EQ(answer->audio.remote_address, "192.0.2.10");
     EXPECT_EQ(answer->audio.remote_port, 6000);
     EXPECT_EQ(answer->audio.remote_rtcp_port, 6001);
+}
+
+TEST(MakeAnswer, SendsThePacketTimeThatWasAskedForIfItCan) {
+    struct Case {
+        const char* offered;
+        unsigned ptime;
+    };
+    for (const auto& [offered, ptime] : {
+             Case{"", 20},
+             Case{"a=ptime:10\r\n", 10},
+             Case{"a=ptime:60\r\n", 60},
+             Case{"a=ptime:80\r\n", 20},
+             Case{"a=ptime:25\r\n", 20},
+             Case{"a=ptime:0\r\n", 20},
+             Case{"a=ptime:40\r\na=maxptime:30\r\n", 30},
+             Case{"a=maxptime:5\r\n", 10},
+         }) {
+        const auto answer =
+            make_answer(offer_of(std::string{"m=audio 6000 RTP/AVP 0\r\n"} + offered), ours);
+        EXPECT_EQ(answer->audio.ptime, ptime) << offered;
+        EXPECT_EQ(answer->sdp.media[0].ptime, ptime) << offered;
+    }
 }
 
 TEST(MakeAnswer, NamesNoTelephoneEventThatWasNotOffered) {

@@ -1,0 +1,511 @@
+#include "transports/opensips/ua_session.hpp"
+
+#include "sip/headers.hpp"
+#include "sip/text.hpp"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+namespace oavc::transports::opensips {
+
+namespace {
+
+using sip::equals_ignoring_case;
+
+constexpr std::size_t max_requests = 32;  ///< waiting in one call; OpenSIPS allows one at a time
+constexpr std::size_t max_actions = 64;
+constexpr std::string_view allowed_methods =
+    "INVITE, ACK, BYE, CANCEL, INFO, NOTIFY, OPTIONS, UPDATE";
+
+std::string header(const UaEvent& event, std::string_view name) {
+    if (!event.headers) return {};
+    return sip::Headers{*event.headers}.find(name).value_or("");
+}
+
+/// Host of "sip:user@192.0.2.1:5060", for calls whose SDP we have not seen.
+std::string host_of(std::string_view uri) {
+    const auto parsed = sip::parse_uri(uri);
+    return parsed ? parsed->host : std::string{};
+}
+
+/// The script may say in extra_params that it reports ACKs (flag a), or that it wants late offers
+/// taken even so: an INVITE without SDP is then answered with an offer of ours.
+bool wants_late_offer(const UaEvent& event) {
+    return event.extra_params && event.extra_params->find("late_offer") != std::string::npos;
+}
+
+/// The status of a message/sipfrag body: "SIP/2.0 200 OK" (RFC 3420); 0 when it has none.
+int sipfrag_status(std::string_view body) noexcept {
+    auto rest = sip::trim(body.substr(0, body.find_first_of("\r\n")));
+    if (!sip::next_word(rest).starts_with("SIP/")) return 0;
+    const auto status = sip::parse_number<int>(sip::next_word(rest)).value_or(0);
+    return status >= 100 && status <= 699 ? status : 0;
+}
+
+/// A target as a URI for Refer-To: a bare number or user is completed with the dialled host.
+std::optional<std::string> refer_target(std::string_view target, std::string_view host) {
+    target = sip::trim(target);
+    const bool clean = std::all_of(target.begin(), target.end(), [](char c) {
+        return c > ' ' && c < 0x7F && c != '<' && c != '>' && c != '"';
+    });
+    if (target.empty() || target.size() > 512 || !clean) return std::nullopt;
+    if (sip::parse_uri(target)) return std::string{target};
+    if (target.find(':') != std::string_view::npos) return std::nullopt;  // another scheme
+    std::string uri = "sip:" + std::string{target};
+    if (target.find('@') == std::string_view::npos) {
+        if (host.empty()) return std::nullopt;
+        uri += '@' + std::string{host};
+    }
+    if (!sip::parse_uri(uri)) return std::nullopt;
+    return uri;
+}
+
+}  // namespace
+
+std::optional<char> parse_info_digit(std::string_view media_type, std::string_view body) noexcept {
+    std::string_view value;
+    if (media_type == "application/dtmf-relay") {
+        // Lines of name=value; the order is the sender's.
+        while (!body.empty() && value.empty()) {
+            const auto end = std::min(body.find_first_of("\r\n"), body.size());
+            const auto line = body.substr(0, end);
+            body.remove_prefix(std::min(end + 1, body.size()));
+            const auto equals = line.find('=');
+            if (equals != std::string_view::npos &&
+                equals_ignoring_case(sip::trim(line.substr(0, equals)), "signal")) {
+                value = sip::trim(line.substr(equals + 1));
+            }
+        }
+    } else if (media_type == "application/dtmf") {
+        value = sip::trim(body.substr(0, body.find_first_of("\r\n")));
+    }
+    if (value == "10") return '*';  // event numbers of RFC 4733 §3.2, as some senders write them
+    if (value == "11") return '#';
+    if (value.size() != 1) return std::nullopt;
+    const char c =
+        value[0] >= 'a' && value[0] <= 'd' ? static_cast<char>(value[0] - 'a' + 'A') : value[0];
+    constexpr std::string_view keys = "0123456789*#ABCD";
+    return keys.find(c) == std::string_view::npos ? std::nullopt : std::optional{c};
+}
+
+MiCommand reply_to_unknown(const UaEvent& event) {
+    if (event.type == UaEventType::terminated) {
+        return ua_session_reply(event.key, "INVITE", 487, "Request Terminated");
+    }
+    return ua_session_reply(event.key, event.method, 481, "Call/Transaction Does Not Exist");
+}
+
+UaSession::UaSession(const UaEvent& created, const Settings& settings) : settings_{settings} {
+    info_.via = "opensips";
+    info_.native_id = created.key;
+    if (const auto from = sip::parse_name_address(header(created, "From"));
+        from && !from->uri.is_anonymous()) {
+        info_.from = from->uri.address();
+    }
+    if (const auto to = sip::parse_name_address(header(created, "To"))) {
+        info_.to = to->uri.user.empty() ? to->uri.host : to->uri.user;
+        referred_by_ = to->uri.text;
+    }
+    if (created.extra_params) info_.parameters["extra_params"] = *created.extra_params;
+    if (created.is_blind()) return;  // flags b and h are missing: nothing of the offer is known
+    read_offer(created);
+    refuse_unfit_offer();
+}
+
+UaSession::UaSession(const MiSession& listed, const Settings& settings) : settings_{settings} {
+    info_.via = "opensips";
+    info_.native_id = listed.key;
+    if (const auto from = sip::parse_uri(listed.from_uri); from && !from->is_anonymous()) {
+        info_.from = from->address();
+    }
+    if (const auto to = sip::parse_uri(listed.to_uri)) {
+        info_.to = to->user.empty() ? to->host : to->user;
+        referred_by_ = to->text;
+    }
+    caller_address_ = host_of(listed.contact);
+}
+
+/// Takes the offer of an INVITE, or the status that refuses it.
+void UaSession::read_offer(const UaEvent& event) {
+    const auto content_type = sip::media_type(header(event, "Content-Type"));
+    const std::string_view body = event.body ? std::string_view{*event.body} : std::string_view{};
+    // Without flag h the type is unknown; SDP is told by its first line.
+    const bool is_sdp =
+        content_type == "application/sdp" || (content_type.empty() && body.starts_with("v="));
+    if (body.empty() && wants_late_offer(event)) return;  // answered with an offer of ours
+    if (body.empty() || !is_sdp) {
+        refusal_ = 415;
+        return;
+    }
+    auto offer = sip::parse_sdp(body);
+    if (!offer || sip::make_answer(*offer, {}).has_error()) {
+        refusal_ = 488;
+        return;
+    }
+    offer_ = std::move(*offer);
+    if (const auto answer = sip::make_answer(*offer_, {}))
+        caller_address_ = answer->audio.remote_address;
+}
+
+void UaSession::refuse_unfit_offer() {
+    if (refusal_ == 0) return;
+    end(EndReason::we_hung_up, "refused with " + std::to_string(refusal_));
+    if (refusal_ == 415) {
+        reply_unsupported_media_type("INVITE");
+    } else {
+        reply("INVITE", 488, "Not Acceptable Here");
+    }
+    enqueue(Kind::terminate, ua_session_terminate(key()));
+}
+
+void UaSession::on_event(const UaEvent& event, TimePoint) {
+    switch (event.type) {
+        case UaEventType::created:
+            // The event of a call that was found in the list first: now its offer is known.
+            if (state_ == State::offered && !offer_ && !event.is_blind()) {
+                read_offer(event);
+                refuse_unfit_offer();
+            }
+            break;
+        case UaEventType::terminated:
+            on_terminated(event);
+            break;
+        case UaEventType::updated:
+            on_request(event);
+            break;
+        case UaEventType::early:
+            break;
+        case UaEventType::answered:
+        case UaEventType::rejected:
+            on_reply_event(event);
+            break;
+    }
+}
+
+void UaSession::on_terminated(const UaEvent& event) {
+    if (event.method == "CANCEL") {
+        if (is_over()) return;  // our own final reply is on its way
+        // OpenSIPS sends no 487 by itself. If our 200 overtook the CANCEL the 487 goes nowhere, and
+        // the session is freed or hung up all the same.
+        end(EndReason::cancelled, "the caller gave up");
+        reply("INVITE", 487, "Request Terminated");
+        enqueue(Kind::terminate, ua_session_terminate(key()));
+        return;
+    }
+    // BYE: OpenSIPS has answered it and freed the session.
+    while (!requests_.empty() && !requests_.back().under_way)
+        requests_.pop_back();
+    if (is_over()) return;
+    const bool transferred = transfer_ == Transfer::accepted;
+    if (transfer_ != Transfer::none) finish_transfer(transferred, transferred ? 200 : 487);
+    end(transferred ? EndReason::transferred : EndReason::caller_hung_up, "BYE");
+}
+
+void UaSession::on_request(const UaEvent& event) {
+    const auto& method = event.method;
+    if (method == "ACK") return on_ack(event);
+    if (is_over()) return;  // the session is being freed, which ends every transaction
+    const std::string_view body = event.body ? std::string_view{*event.body} : std::string_view{};
+    if (method == "INVITE") {
+        on_reoffer(event, body);
+    } else if (method == "UPDATE") {
+        body.empty() ? reply(method, 200, "OK") : on_reoffer(event, body);
+    } else if (method == "INFO") {
+        on_info(event);
+    } else if (method == "NOTIFY") {
+        on_notify(event);
+    } else if (method == "OPTIONS") {
+        reply(method, 200, "OK");
+    } else {
+        const std::vector<MiHeader> allow{{"Allow", std::string{allowed_methods}}};
+        enqueue(Kind::reply, ua_session_reply(key(), method, 405, "Method Not Allowed", {}, allow));
+    }
+}
+
+void UaSession::on_reoffer(const UaEvent& event, std::string_view body) {
+    if (state_ == State::offered || !audio_) {
+        // Not before the first offer is settled (RFC 3311 §5.2).
+        reply(event.method, 491, "Request Pending");
+        return;
+    }
+    auto local = local_;
+    ++local.version;
+    if (body.empty()) {
+        // A re-INVITE without an offer wants ours. It names the codec in use alone, so that nothing
+        // changes even if the answer, which comes in the ACK, is not reported to us.
+        our_offer_ = sip::make_offer(local, audio_->codec, audio_->direction);
+        local_ = local;
+        enqueue(
+            Kind::reply,
+            ua_session_reply(key(), event.method, 200, "OK", MiBody{sip::write_sdp(*our_offer_)})
+        );
+        return;
+    }
+    const auto content_type = sip::media_type(header(event, "Content-Type"));
+    if (!content_type.empty() && content_type != "application/sdp") {
+        reply_unsupported_media_type(event.method);
+        return;
+    }
+    const auto offer = sip::parse_sdp(body);
+    if (!offer) return reply(event.method, 488, "Not Acceptable Here");
+    const auto answer = sip::make_answer(*offer, local);
+    if (!answer)
+        return reply(event.method, 488, "Not Acceptable Here");  // the call goes on as it was
+    local_ = local;
+    our_offer_.reset();
+    enqueue(
+        Kind::reply,
+        ua_session_reply(key(), event.method, 200, "OK", MiBody{sip::write_sdp(answer->sdp)})
+    );
+    if (*audio_ == answer->audio) return;  // a session refresh
+    audio_ = answer->audio;
+    actions_.push_back(MediaChanged{*audio_});
+}
+
+void UaSession::on_ack(const UaEvent& event) {
+    if (!our_offer_ || !event.body || event.body->empty() || is_over()) return;
+    const auto answer = sip::parse_sdp(*event.body);
+    if (!answer) return;
+    if (auto accepted = sip::accept_answer(*our_offer_, *answer)) {
+        our_offer_.reset();
+        audio_ = std::move(*accepted);
+        actions_.push_back(MediaChanged{*audio_});
+    } else {
+        hang_up();
+    }
+}
+
+void UaSession::on_info(const UaEvent& event) {
+    const std::string_view body = event.body ? std::string_view{*event.body} : std::string_view{};
+    const auto type = sip::media_type(header(event, "Content-Type"));
+    if (const auto digit = parse_info_digit(type, body); digit && actions_.size() < max_actions) {
+        actions_.push_back(Digit{*digit});
+    }
+    reply("INFO", 200, "OK");
+}
+
+void UaSession::on_notify(const UaEvent& event) {
+    reply("NOTIFY", 200, "OK");
+    const auto package = sip::media_type(header(event, "Event"));
+    if (transfer_ == Transfer::none || (!package.empty() && package != "refer")) return;
+    if (const auto status = event.body ? sipfrag_status(*event.body) : 0; status != 0) {
+        transfer_status_ = status;
+    }
+    const auto state = sip::media_type(header(event, "Subscription-State"));
+    if (transfer_status_ >= 200 || state == "terminated") {
+        // A subscription that ends without a final status leaves us to guess; the call goes on.
+        const bool ok = transfer_status_ >= 200 && transfer_status_ < 300;
+        finish_transfer(ok, transfer_status_ >= 200 ? transfer_status_ : 408);
+        if (ok) {
+            end(EndReason::transferred, "REFER");
+            enqueue(Kind::terminate, ua_session_terminate(key()));
+        }
+    }
+}
+
+void UaSession::on_reply_event(const UaEvent& event) {
+    if (event.method != "REFER" || transfer_ == Transfer::none) return;
+    if (event.type == UaEventType::rejected) {
+        finish_transfer(false, event.status);
+    } else {
+        transfer_ = Transfer::accepted;
+    }
+}
+
+void UaSession::finish_transfer(bool ok, int status) {
+    transfer_ = Transfer::none;
+    transfer_deadline_.reset();
+    transfer_status_ = 0;
+    actions_.push_back(TransferDone{ok, status});
+}
+
+void UaSession::on_time(TimePoint now) {
+    if (transfer_deadline_ && now >= *transfer_deadline_) finish_transfer(false, 408);
+}
+
+void UaSession::on_lost(std::string detail) {
+    requests_.clear();
+    end(EndReason::carrier_lost, std::move(detail));
+}
+
+void UaSession::answer(const sip::LocalMedia& local) {
+    if (state_ != State::offered) return;
+    local_ = local;
+    sip::Sdp description;
+    if (offer_) {
+        auto answer = sip::make_answer(*offer_, local_);
+        if (!answer) return;  // refused when it came in
+        audio_ = answer->audio;
+        description = std::move(answer->sdp);
+    } else {
+        // Nobody showed us the offer. PCMU is what every caller has; where its audio is to go we
+        // learn from where its audio comes.
+        our_offer_ = sip::make_offer(local_, sip::AudioCodec::pcmu);
+        audio_ = sip::assumed_audio(sip::AudioCodec::pcmu);
+        description = *our_offer_;
+    }
+    state_ = State::answering;
+    enqueue(
+        Kind::answer,
+        ua_session_reply(key(), "INVITE", 200, "OK", MiBody{sip::write_sdp(description)})
+    );
+}
+
+void UaSession::reject(
+    int code, std::string_view reason, std::optional<std::chrono::seconds> retry_after
+) {
+    if (state_ != State::offered) return;
+    std::vector<MiHeader> headers;
+    if (retry_after) headers.push_back({"Retry-After", std::to_string(retry_after->count())});
+    end(EndReason::we_hung_up, "refused with " + std::to_string(code));
+    enqueue(Kind::reply, ua_session_reply(key(), "INVITE", code, reason, {}, headers));
+    enqueue(Kind::terminate, ua_session_terminate(key()));
+}
+
+void UaSession::hang_up() { give_up(EndReason::we_hung_up, ""); }
+
+void UaSession::give_up(EndReason reason, std::string detail) {
+    if (is_over()) return;
+    if (state_ == State::offered) {
+        reject(480, "Temporarily Unavailable");
+        return;
+    }
+    if (transfer_ != Transfer::none) finish_transfer(false, 487);
+    end(reason, std::move(detail));
+    enqueue(Kind::terminate, ua_session_terminate(key()));
+}
+
+Result<void> UaSession::transfer(std::string_view target, TimePoint now) {
+    if (state_ != State::established || transfer_ != Transfer::none) {
+        return OpensipsErrc::wrong_state;
+    }
+    const auto uri = refer_target(target, host_of(referred_by_));
+    if (!uri) return OpensipsErrc::bad_value;
+    std::vector<MiHeader> headers{{"Refer-To", '<' + *uri + '>'}};
+    if (!referred_by_.empty()) headers.push_back({"Referred-By", '<' + referred_by_ + '>'});
+    transfer_ = Transfer::sent;
+    transfer_status_ = 0;
+    transfer_deadline_ = now + settings_.transfer_timeout;
+    enqueue(Kind::refer, ua_session_update(key(), "REFER", {}, headers));
+    return {};
+}
+
+std::optional<UaSession::Action> UaSession::next_action() {
+    if (actions_.empty()) return std::nullopt;
+    auto action = std::move(actions_.front());
+    actions_.pop_front();
+    return action;
+}
+
+void UaSession::end(EndReason reason, std::string detail) {
+    if (is_over()) return;
+    // What has not left yet has no purpose any more, but for replies, which the other side awaits.
+    std::erase_if(requests_, [](const Request& request) {
+        return !request.under_way && request.kind != Kind::reply;
+    });
+    state_ = State::over;
+    transfer_deadline_.reset();
+    actions_.push_back(CallOver{{reason, std::move(detail)}});
+}
+
+void UaSession::reply(std::string_view method, int code, std::string_view reason) {
+    enqueue(Kind::reply, ua_session_reply(key(), method, code, reason));
+}
+
+void UaSession::reply_unsupported_media_type(std::string_view method) {
+    const std::vector<MiHeader> accept{{"Accept", "application/sdp"}};
+    enqueue(
+        Kind::reply, ua_session_reply(key(), method, 415, "Unsupported Media Type", {}, accept)
+    );
+}
+
+void UaSession::enqueue(Kind kind, MiCommand command) {
+    // The last two places are for 487 and terminate: a session is always freed.
+    const bool must = kind == Kind::terminate || is_over();
+    if (requests_.size() >= (must ? max_requests + 2 : max_requests)) return;
+    const bool once = kind == Kind::refer;
+    requests_.push_back({kind, next_token_++, std::move(command), once ? 1 : settings_.attempts});
+    pump();
+}
+
+void UaSession::pump() {
+    if (requests_.empty() || requests_.front().under_way) return;
+    auto& request = requests_.front();
+    request.under_way = true;
+    --request.attempts_left;
+    actions_.push_back(SendMi{request.token, request.command});
+}
+
+void UaSession::on_mi(std::uint32_t token, const MiOutcome& outcome, TimePoint) {
+    if (requests_.empty() || requests_.front().token != token || !requests_.front().under_way)
+        return;
+    auto& request = requests_.front();
+    if (!outcome.response && request.attempts_left > 0) {
+        request.under_way = false;
+        pump();
+        return;
+    }
+    const auto kind = request.kind;
+    requests_.pop_front();
+    if (outcome.response && outcome.response->ok) {
+        if (kind == Kind::answer && state_ == State::answering) {
+            state_ = State::established;
+            actions_.push_back(Answered{*audio_});
+        }
+        if (kind == Kind::verify && !is_over()) {
+            const auto& sessions = outcome.response->sessions;
+            const bool ended = !sessions.empty() && sessions[0].state == session_terminated;
+            if (ended || state_ == State::answering) {
+                end(ended ? EndReason::cancelled : EndReason::protocol_error,
+                    "200 was not accepted");
+                enqueue(Kind::terminate, ua_session_terminate(key()));
+            }
+        }
+    } else {
+        request_failed(kind, outcome.response ? &*outcome.response : nullptr);
+    }
+    pump();
+}
+
+void UaSession::request_failed(Kind kind, const MiResponse* response) {
+    if (is_over()) return;  // what we try then is a courtesy: the session may be gone already
+    if (kind == Kind::verify) {
+        if (response == nullptr) return;  // no answer tells nothing; the subscription watches
+        if (response->code == 404 || response->code == 400) {
+            on_lost("OpenSIPS does not know the session any more");
+        }
+        return;
+    }
+    if (kind == Kind::refer) {
+        if (response == nullptr) return;  // perhaps it was sent: events or the deadline will tell
+        finish_transfer(false, response->code);
+    }
+    if (response == nullptr) {
+        if (kind != Kind::answer) return;
+        end(EndReason::carrier_lost, "OpenSIPS does not answer");
+        enqueue(Kind::terminate, ua_session_terminate(key()));
+        return;
+    }
+    // 500 stands for every failure; the list tells whether the session is still there.
+    enqueue(Kind::verify, ua_session_list(key()));
+}
+
+std::vector<MiCommand> UaSession::take_leftovers() {
+    hang_up();
+    std::vector<MiCommand> leftovers;
+    for (auto& request : requests_) {
+        if (request.kind == Kind::answer) {
+            // If the 200 got through, a 480 goes nowhere; if it did not, the INVITE needs one.
+            leftovers.push_back(ua_session_reply(key(), "INVITE", 480, "Temporarily Unavailable"));
+        } else if (request.kind == Kind::terminate || request.kind == Kind::reply) {
+            leftovers.push_back(std::move(request.command));
+        }
+    }
+    requests_.clear();
+    actions_.clear();
+    state_ = State::over;
+    return leftovers;
+}
+
+}  // namespace oavc::transports::opensips

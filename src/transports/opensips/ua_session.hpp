@@ -1,0 +1,179 @@
+#pragma once
+
+#include "base/time.hpp"
+#include "sip/offer_answer.hpp"
+#include "transports/opensips/event_protocol.hpp"
+#include "transports/opensips/mi_protocol.hpp"
+#include "transports/transport.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace oavc::transports::opensips {
+
+/// How a request to OpenSIPS ended: its response, or nothing in time.
+struct MiOutcome {
+    std::optional<MiResponse> response;  ///< absent: no answer
+};
+
+/// One incoming call in OpenSIPS's UA-session mode, sans-I/O: events, answers to our requests,
+/// wishes and time in; requests and media changes out. One request is under way at a time, in
+/// order; an unanswered one is repeated only where repeating is harmless.
+///
+/// After `call_over` the call is done for its users, but `finished()` tells when OpenSIPS has been
+/// told all it must be (487, freeing the session). Owner and thread: the caller's; movable.
+class UaSession {
+public:
+    struct Settings {
+        int attempts{3};  ///< of a request that may be repeated
+        milliseconds transfer_timeout{
+            32'000};  ///< from REFER to its final NOTIFY (RFC 3515 §2.4.6)
+    };
+
+    // What comes out.
+    struct SendMi {
+        std::uint32_t token;  ///< give it back to on_mi
+        MiCommand command;
+    };
+    struct Answered {
+        sip::NegotiatedAudio audio;
+    };
+    /// A re-INVITE, UPDATE or late answer was agreed on.
+    struct MediaChanged {
+        sip::NegotiatedAudio audio;
+    };
+    struct Digit {
+        char digit;
+    };
+    /// The outcome of `transfer`. After success `CallOver{transferred}` follows.
+    struct TransferDone {
+        bool ok;
+        int status;  ///< what the other side said; 408 when it said nothing
+    };
+    struct CallOver {
+        MediaEnd end;
+    };
+    using Action = std::variant<SendMi, Answered, MediaChanged, Digit, TransferDone, CallOver>;
+
+    /// From a NEW event. An offer that cannot be answered is refused at once (415, 488): then
+    /// `is_over()`. From a list of sessions: the call is answered without having seen its offer.
+    UaSession(const UaEvent& created, const Settings& settings);
+    UaSession(const MiSession& listed, const Settings& settings);
+
+    const std::string& key() const noexcept { return info_.native_id; }
+    const CallInfo& info() const noexcept { return info_; }
+
+    /// Numeric address in the caller's SDP, or of its contact: what our own address must route to.
+    /// Empty: unknown.
+    const std::string& caller_address() const noexcept { return caller_address_; }
+
+    /// The offer was not seen: no flags b and h, a late offer, or found in the list.
+    bool is_blind() const noexcept { return !offer_; }
+
+    // What comes in.
+    void on_event(const UaEvent& event, TimePoint now);
+    void on_mi(std::uint32_t token, const MiOutcome& outcome, TimePoint now);
+    void on_time(TimePoint now);
+    /// OpenSIPS was restarted, or no longer knows the session: nothing can be sent any more.
+    void on_lost(std::string detail);
+
+    // Wishes. Without effect when the state does not allow them.
+    /// 200 with our SDP. `local.version` is counted up here for later descriptions.
+    void answer(const sip::LocalMedia& local);
+    /// A final reply ≥ 300, then the session is freed. `retry_after`: adds the header (503).
+    void reject(
+        int code, std::string_view reason, std::optional<std::chrono::seconds> retry_after = {}
+    );
+    void hang_up();
+    /// Media stopped coming: hangs up with that as the reason.
+    void give_up(EndReason reason, std::string detail);
+    /// REFER to a SIP or tel URI, "user@host" or a number. Errors: bad_value, wrong_state.
+    Result<void> transfer(std::string_view target, TimePoint now);
+
+    std::optional<Action> next_action();
+    std::optional<TimePoint> next_deadline() const noexcept { return transfer_deadline_; }
+
+    bool is_answerable() const noexcept { return state_ == State::offered; }
+    bool is_established() const noexcept { return state_ == State::established; }
+    bool is_over() const noexcept { return state_ == State::over; }
+    /// The call is over and no request is under way or waiting.
+    bool finished() const noexcept { return is_over() && requests_.empty(); }
+
+    /// Ends the call if it is not over, and returns what must still be sent, in order, whatever the
+    /// answers. For an owner that goes away. The session does nothing afterwards.
+    std::vector<MiCommand> take_leftovers();
+
+private:
+    enum class State {
+        offered,    ///< the INVITE waits for our final reply
+        answering,  ///< 200 sent, its result not yet known
+        established,
+        over,
+    };
+    enum class Kind {
+        answer,  ///< 200 to the initial INVITE
+        reply,   ///< any other reply
+        refer,   ///< never repeated
+        terminate,
+        verify,  ///< is the session still there? after an error without a reason
+    };
+    struct Request {
+        Kind kind;
+        std::uint32_t token;
+        MiCommand command;
+        int attempts_left;
+        bool under_way{false};
+    };
+    enum class Transfer { none, sent, accepted };
+
+    void on_terminated(const UaEvent& event);
+    void on_request(const UaEvent& event);
+    void on_reply_event(const UaEvent& event);
+    void on_reoffer(const UaEvent& event, std::string_view body);
+    void on_info(const UaEvent& event);
+    void on_notify(const UaEvent& event);
+    void on_ack(const UaEvent& event);
+    void refuse_unfit_offer();
+    void read_offer(const UaEvent& event);
+    void finish_transfer(bool ok, int status);
+    void end(EndReason reason, std::string detail);
+    void enqueue(Kind kind, MiCommand command);
+    void reply(std::string_view method, int code, std::string_view reason);
+    void reply_unsupported_media_type(std::string_view method);
+    void pump();
+    void request_failed(Kind kind, const MiResponse* response);
+
+    Settings settings_;
+    CallInfo info_;
+    std::string referred_by_;  ///< the dialled URI: who we are
+    std::string caller_address_;
+
+    State state_{State::offered};
+    std::optional<sip::Sdp> offer_;
+    int refusal_{0};  ///< the status that the offer deserves; 0: none
+    sip::LocalMedia local_;
+    std::optional<sip::NegotiatedAudio> audio_;
+    std::optional<sip::Sdp> our_offer_;  ///< sent in a 200 and waiting for the answer in the ACK
+    Transfer transfer_{Transfer::none};
+    int transfer_status_{0};  ///< the latest that a NOTIFY told
+    std::optional<TimePoint> transfer_deadline_;
+
+    std::uint32_t next_token_{1};
+    std::deque<Request> requests_;  ///< the first one is under way
+    std::deque<Action> actions_;
+};
+
+/// The key in a body of INFO: "Signal=5…" (application/dtmf-relay) or the key alone
+/// (application/dtmf). '0'–'9', '*', '#', 'A'–'D'; nothing if there is none.
+std::optional<char> parse_info_digit(std::string_view media_type, std::string_view body) noexcept;
+
+/// What a session that nobody owns needs: a reply to its pending request.
+MiCommand reply_to_unknown(const UaEvent& event);
+
+}  // namespace oavc::transports::opensips
