@@ -42,6 +42,18 @@ private:
         );
     }
 
+    void note(std::string_view section, std::string what) {
+        loaded_.problems.push_back({Severity::note, std::string{section}, 0, std::move(what)});
+    }
+
+    /// After a value was changed here: what --explain shows.
+    void refresh(std::string_view section, std::string_view key) {
+        for (Setting& setting : loaded_.settings) {
+            if (setting.section != section || setting.key->name != key) continue;
+            setting.value = get_value(*setting.key, config_, config_.pipeline.agents.back());
+        }
+    }
+
     bool given(std::string_view section, std::string_view key) const {
         const Setting* setting = loaded_.find(section, key);
         return setting != nullptr && setting->origin.kind != Origin::Kind::built_in;
@@ -88,23 +100,17 @@ private:
                 )
             );
         } else if (limits.max_calls > room) {
-            loaded_.problems.push_back(
-                {Severity::note,
-                 "limits",
-                 0,
-                 fmt::format(
-                     "[limits] max_calls is {} instead of {}: the RTP ports {} hold no more",
-                     room,
-                     limits.max_calls,
-                     range
-                 )}
+            note(
+                "limits",
+                fmt::format(
+                    "[limits] max_calls is {} instead of {}: the RTP ports {} hold no more",
+                    room,
+                    limits.max_calls,
+                    range
+                )
             );
             limits.max_calls = room;
-            for (Setting& setting : loaded_.settings) {
-                if (setting.section == "limits" && setting.key->name == "max_calls") {
-                    setting.value = std::to_string(room);
-                }
-            }
+            refresh("limits", "max_calls");
         }
         if (opensips.event_port >= opensips.rtp_port_start &&
             opensips.event_port <= opensips.rtp_port_end) {
@@ -113,6 +119,19 @@ private:
                 section,
                 "event_port",
                 fmt::format("{} lies among the RTP ports {}", opensips.event_port, range)
+            );
+        }
+        if (!given(section, "allowed_peers") && given(section, "mi_ip") &&
+            opensips.mi_ip != "127.0.0.1") {
+            opensips.allowed_peers.push_back(opensips.mi_ip);
+            refresh(section, "allowed_peers");
+            note(
+                section,
+                fmt::format(
+                    "[{}] allowed_peers is {}: OpenSIPS, as mi_ip names it, is believed",
+                    section,
+                    fmt::join(opensips.allowed_peers, ", ")
+                )
             );
         }
         if (opensips.allowed_peers.empty()) {

@@ -369,8 +369,9 @@ const std::vector<Key>& table() {
          "match",
          [](Target t) -> Field { return &t.agent.match; },
          Pattern{},
-         "Only in `[agent.NAME]`: a regular expression; the agent takes calls whose whole dialled "
-         "number or user matches it."},
+         "Only in `[agent.NAME]`: a regular expression (ECMAScript). The agent takes calls whose "
+         "dialled "
+         "number or user contains a match; `^` and `$` tie it to the whole."},
         {"agent",
          "greeting",
          [](Target t) -> Field { return &t.agent.greeting; },

@@ -216,6 +216,16 @@ TEST_F(Load, TheRtpPortsMustHoldTheCallLimit) {
     );
 }
 
+TEST_F(Load, EventsAreBelievedFromWhereCommandsGo) {
+    const auto old_file = load("[opensips]\nip = 10.1.1.1\n");
+    EXPECT_THAT(
+        old_file.config.opensips.allowed_peers, testing::ElementsAre("127.0.0.1", "10.1.1.1")
+    );
+    EXPECT_EQ(old_file.find("telephony.opensips", "allowed_peers")->value, "127.0.0.1, 10.1.1.1");
+    const auto written = load("[telephony.opensips]\nmi_ip = 10.1.1.1\nallowed_peers = 10.2.2.2\n");
+    EXPECT_THAT(written.config.opensips.allowed_peers, testing::ElementsAre("10.2.2.2"));
+}
+
 TEST_F(Load, MissingFilesAreReported) {
     const auto gone =
         bare("[llm.scripted]\ndialogue_file = gone.dialogue\n[stt.pocketsphinx]\nmodel_dir = gone\n"
