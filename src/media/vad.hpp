@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "base/units.hpp"
 #include "media/frame.hpp"
 #include "media/vad_config.hpp"
@@ -30,6 +31,10 @@ public:
 
     /// What `process` wants; the pipeline resamples, engines do not.
     virtual SampleRate input_rate() const noexcept = 0;
+
+    /// How long the engine says "voiced" after speech of some length has ended. Where speech ended
+    /// is known better by so much: SpeechDetector takes it.
+    virtual milliseconds hang_over() const noexcept { return milliseconds{0}; }
 
     /// Consumes one frame of exactly 20 ms at input_rate(). Returns the latest decision: Silero
     /// decides every 32 ms, so that one decision may be returned twice (with a growing `age`).

@@ -1,14 +1,24 @@
 #include "media/vad_gate.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace oavc::media {
 
+namespace {
+
+std::uint64_t samples_of(milliseconds duration, SampleRate rate) noexcept {
+    return samples_in(std::max(duration, milliseconds{0}), rate);
+}
+
+}  // namespace
+
 SpeechDetector::SpeechDetector(
-    SampleRate rate, milliseconds min_speech, milliseconds min_silence
+    SampleRate rate, milliseconds min_speech, milliseconds min_silence, milliseconds hang_over
 ) noexcept
-    : min_speech_{samples_in(std::max(min_speech, milliseconds{0}), rate)},
-      min_silence_{samples_in(std::max(min_silence, milliseconds{0}), rate)} {}
+    : min_speech_{samples_of(min_speech, rate)},
+      min_silence_{samples_of(min_silence, rate)},
+      hang_over_{samples_of(hang_over, rate)} {}
 
 std::optional<SpeechEvent> SpeechDetector::on_frame(
     const VadDecision& decision, std::size_t frame_samples
@@ -29,6 +39,7 @@ std::optional<SpeechEvent> SpeechDetector::on_voiced(
     if (end <= begin) return std::nullopt;
     judged_ = end;
     last_voiced_ = end;
+    if (!std::exchange(in_run_, true)) run_began_ = begin;
     if (speaking_) return std::nullopt;
 
     if (evidence_ == 0) first_voiced_ = begin;
@@ -45,6 +56,10 @@ std::optional<SpeechEvent> SpeechDetector::on_unvoiced(
     begin = std::max(begin, judged_);
     if (end <= begin) return std::nullopt;
     judged_ = end;
+    if (std::exchange(in_run_, false)) {
+        // Never back over an earlier run: what is left of this one is its first sample's place.
+        last_voiced_ = std::max(run_began_, last_voiced_ - std::min(last_voiced_, hang_over_));
+    }
 
     if (!speaking_) {
         evidence_ -= std::min(evidence_, end - begin);
@@ -58,6 +73,7 @@ std::optional<SpeechEvent> SpeechDetector::on_unvoiced(
 void SpeechDetector::reset() noexcept {
     speaking_ = false;
     evidence_ = 0;
+    in_run_ = false;
 }
 
 }  // namespace oavc::media

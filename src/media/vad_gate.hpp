@@ -31,7 +31,13 @@ struct SpeechEvent {
 /// Sans-I/O; no allocation. Thread: its owner's.
 class SpeechDetector {
 public:
-    SpeechDetector(SampleRate rate, milliseconds min_speech, milliseconds min_silence) noexcept;
+    /// `hang_over`: the engine's. Voiced audio of that length before a pause is taken for pause.
+    SpeechDetector(
+        SampleRate rate,
+        milliseconds min_speech,
+        milliseconds min_silence,
+        milliseconds hang_over = milliseconds{0}
+    ) noexcept;
 
     /// The engine's answer to the next frame of `frame_samples` samples. At most one event.
     std::optional<SpeechEvent> on_frame(
@@ -42,7 +48,8 @@ public:
     /// Some voiced audio was heard that is not (yet) enough for `started`.
     bool maybe_speaking() const noexcept { return !speaking_ && evidence_ > 0; }
     SamplePosition position() const noexcept { return position_; }
-    /// End of the last voiced audio of the current or latest speech; 0: none yet.
+    /// End of the last voiced audio of the current or latest speech; 0: none yet. Steps back by the
+    /// hang-over once a pause shows it.
     SamplePosition last_voiced() const noexcept { return last_voiced_; }
 
     /// Forgets a running or possible speech without an event; the position goes on.
@@ -54,11 +61,14 @@ private:
 
     const std::uint64_t min_speech_;   ///< samples
     const std::uint64_t min_silence_;  ///< samples
+    const std::uint64_t hang_over_;    ///< samples
 
     SamplePosition position_{0};      ///< samples consumed
     SamplePosition judged_{0};        ///< end of the audio judged so far
     SamplePosition first_voiced_{0};  ///< of the running or possible speech
     SamplePosition last_voiced_{0};
+    SamplePosition run_began_{0};  ///< of voiced audio without a gap
+    bool in_run_{false};
     std::uint64_t evidence_{0};  ///< voiced minus unvoiced samples of a possible speech, ≥ 0
     bool speaking_{false};
 };

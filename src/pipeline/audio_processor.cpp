@@ -15,7 +15,7 @@ AudioProcessor::AudioProcessor(
 )
     : input_{input},
       vad_{std::move(vad)},
-      detector_{vad_->input_rate(), config.min_speech, config.min_silence},
+      detector_{vad_->input_rate(), config.min_speech, config.min_silence, vad_->hang_over()},
       to_vad_{input.rate, vad_->input_rate()},
       to_stt_{input.rate, recogniser_rate},
       stt_rate_{recogniser_rate},

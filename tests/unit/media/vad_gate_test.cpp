@@ -92,6 +92,22 @@ TEST(SpeechDetector, WithoutHysteresisFollowsEachFrame) {
     EXPECT_EQ(play(detector, ".#.#.").size(), 4u);
 }
 
+TEST(SpeechDetector, TakesTheEnginesHangOverForPause) {
+    SpeechDetector detector{narrowband, 60ms, 100ms, 40ms};
+    const auto events = play(detector, "######....");
+    ASSERT_EQ(events.size(), 2u);
+    // Six frames voiced, the last two of them hang-over: 100 ms of pause are over at frame 9.
+    EXPECT_EQ(events[1], (SpeechEvent{Kind::stopped, 0, 4 * frame, 9 * frame}));
+    EXPECT_EQ(detector.last_voiced(), 4 * frame);
+}
+
+TEST(SpeechDetector, AHangOverNeverReachesBackOverItsOwnRun) {
+    SpeechDetector detector{narrowband, 60ms, 200ms, 100ms};
+    play(detector, "##########...#.");
+    EXPECT_EQ(detector.last_voiced(), 13 * frame);
+    EXPECT_TRUE(detector.speaking());
+}
+
 TEST(SpeechDetector, ResetForgetsTheSpeechButNotThePosition) {
     SpeechDetector detector{narrowband, 60ms, 100ms};
     play(detector, "####");

@@ -1,8 +1,12 @@
 #include "media/vad_webrtc.hpp"
 
 #include "gtest/gtest.h"
+#include "media/vad_gate.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/clips.hpp"
+
+#include <cstddef>
+#include <optional>
 
 namespace oavc::media {
 namespace {
@@ -28,6 +32,27 @@ TEST(WebRtcVad, HearsSpeechLikeSoundAndNotSilence) {
     EXPECT_EQ(voiced_frames(*engine, test::silence(50 * frame)), 0u);
     EXPECT_GE(voiced_frames(*engine, test::buzz(50 * frame, narrowband)), 35u);
     EXPECT_LE(voiced_frames(*engine, test::silence(50 * frame)), 10u);  // its own hang-over
+}
+
+TEST(WebRtcVad, SpeechEndsWhereItEndsAndNotAfterItsHangOver) {
+    for (int aggressiveness = 0; aggressiveness <= 3; ++aggressiveness) {
+        const auto engine = make_webrtc_vad(aggressiveness)->make();
+        SpeechDetector detector{narrowband, 60ms, 300ms, engine->hang_over()};
+        auto pcm = test::noise(50 * frame, 20);
+        test::append(pcm, test::buzz(50 * frame, narrowband));
+        const std::size_t end = pcm.size();
+        test::append(pcm, test::noise(50 * frame, 20, 2));
+        std::optional<SpeechEvent> stopped;
+        for (std::size_t at = 0; at < pcm.size(); at += frame) {
+            const auto decision = engine->process({Samples{pcm}.subspan(at, frame), narrowband});
+            const auto event = detector.on_frame(decision, frame);
+            if (event && event->kind == SpeechEvent::Kind::stopped) stopped = event;
+        }
+        ASSERT_TRUE(stopped.has_value()) << aggressiveness;
+        EXPECT_NEAR(
+            static_cast<double>(stopped->last_voiced), static_cast<double>(end), 2.0 * frame
+        ) << aggressiveness;
+    }
 }
 
 TEST(WebRtcVad, SettlesOnSteadyNoise) {
