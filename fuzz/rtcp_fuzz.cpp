@@ -1,0 +1,11 @@
+// RTCP datagrams: every accessor, and a session that hears them.
+#include "support/fuzz_media.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    oavc::test::fuzz_rtcp(std::as_bytes(std::span{data, size}));
+    return 0;
+}
