@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <array>
 #include <cstddef>
 #include <filesystem>
 #include <fstream>
@@ -15,8 +16,11 @@ namespace {
 
 std::size_t replay(const std::string& target, void (*run)(std::span<const std::byte>)) {
     std::size_t inputs = 0;
-    for (const std::string folder :
-         {OAVC_SOURCE_DIR "/fuzz/corpus/" + target, OAVC_TEST_DATA "/crashes/" + target}) {
+    const std::array folders{
+        OAVC_SOURCE_DIR "/fuzz/corpus/" + target,
+        OAVC_TEST_DATA "/crashes/" + target,
+    };
+    for (const std::string& folder : folders) {
         if (!std::filesystem::exists(folder)) continue;
         for (const auto& entry : std::filesystem::directory_iterator{folder}) {
             SCOPED_TRACE(entry.path().string());

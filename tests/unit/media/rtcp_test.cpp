@@ -131,6 +131,9 @@ TEST(Rtcp, WhatA2ForbidsIsRefused) {
     EXPECT_EQ(
         parse_rtcp(empty_rr + octets({0xA0, 204, 0, 1, 0, 0, 0, 0})).error(), RtcpErrc::bad_padding
     );
+    EXPECT_EQ(
+        parse_rtcp(empty_rr + octets({0xA0, 204, 0, 1, 0, 0, 0, 3})).error(), RtcpErrc::bad_padding
+    );
     EXPECT_EQ(parse_rtcp(empty_rr + octets({0xA0, 204, 0, 0})).error(), RtcpErrc::bad_padding);
     EXPECT_EQ(
         parse_rtcp(octets({0xA0, 201, 0, 2, 0, 0, 0, 9, 0, 0, 0, 4}) + bye).error(),
@@ -238,6 +241,23 @@ TEST(RtcpSession, TwoSidesMeasureTheRoundTripBetweenThem) {
     a.on_packet(octets({1, 2, 3}), now, wall(now));
     EXPECT_EQ(a.stats().rejected, 1u);
     EXPECT_EQ(a.stats().received, 2u);
+}
+
+TEST(RtcpSession, NamesTheLastReportOfThePeerItReportsOnAndOfNobodyElse) {
+    const TimePoint t0{};
+    RtcpSession session{{{1}, "a", 11}, t0};
+    std::array<std::byte, RtcpSession::max_datagram> buffer{};
+    session.on_packet(*build_rtcp({{9}, an_info(), std::nullopt, "x", false}, buffer), t0, {});
+    const auto block_about = [&](Ssrc ssrc) {
+        ReportBlock about;
+        about.ssrc = ssrc;
+        auto compound = parse_rtcp(session.build(t0 + 1'500ms, std::nullopt, about, buffer));
+        return parse_report(*compound->next())->block(0);
+    };
+    EXPECT_EQ(block_about({9}).last_sr, an_info().ntp.middle());
+    EXPECT_EQ(block_about({9}).delay_since_last_sr, 0x0001'8000u);
+    EXPECT_EQ(block_about({8}).last_sr, 0u);
+    EXPECT_EQ(block_about({8}).delay_since_last_sr, 0u);
 }
 
 TEST(RtcpSession, IgnoresBlocksAboutSomebodyElse) {

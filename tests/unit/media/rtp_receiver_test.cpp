@@ -148,9 +148,11 @@ TEST(RtpReceiver, GivesAMissingPacketUpWhenThreeLaterOnesHaveCome) {
 
     leg.packet(packets[1], t0 + 44ms);
     EXPECT_EQ(leg.sink.frames.size(), 5u);
+    leg.packet(packets[1], t0 + 45ms);
     const auto stats = leg.receiver.stats();
     EXPECT_EQ(stats.concealed, 1u);
     EXPECT_EQ(stats.late, 1u);
+    EXPECT_EQ(stats.duplicates, 1u) << "the second time it is no news";
     EXPECT_EQ(stats.lost, 0u) << "late is not lost";
 }
 
@@ -158,12 +160,35 @@ TEST(RtpReceiver, GivesAMissingPacketUpAfterTheReorderWait) {
     Leg leg;
     leg.packet(leg.maker.constant(level_of(0)), t0);
     leg.maker.constant(0);
-    leg.packet(leg.maker.constant(level_of(2)), t0 + 40ms);
-    leg.tick(t0 + 99ms);
+    leg.packet(leg.maker.constant(level_of(2)), t0 + 20ms);
+    leg.tick(t0 + 79ms);
     EXPECT_EQ(leg.sink.frames.size(), 1u);
-    leg.tick(t0 + 100ms);
+    leg.tick(t0 + 80ms);
     EXPECT_EQ(leg.sink.frames.size(), 3u);
     EXPECT_EQ(leg.receiver.stats().lost, 1u);
+}
+
+TEST(RtpReceiver, AStallDoesNotWaitForAGapThatMayWaitLonger) {
+    RtpReceiverConfig config;
+    config.reorder_wait = 10s;
+    Leg leg{config};
+    leg.packet(leg.maker.constant(level_of(0)), t0);
+    leg.maker.constant(0);
+    leg.packet(leg.maker.constant(level_of(2)), t0 + 20ms);
+    leg.tick(t0 + 101ms);
+    EXPECT_EQ(leg.first_samples()[2], level_of(2));
+    EXPECT_EQ(leg.receiver.stats().late, 0u);
+}
+
+TEST(RtpReceiver, LostPacketsVouchForTheirTimeEvenWhenTheNextComesEarly) {
+    Leg leg;
+    leg.packet(leg.maker.constant(level_of(0)), t0);
+    for (int i = 0; i < 30; ++i)
+        leg.maker.constant(0);  // 600 ms, lost
+    for (int i = 0; i < 3; ++i)
+        leg.packet(leg.maker.constant(level_of(1)), t0 + 1ms);
+    EXPECT_EQ(leg.sink.frames.size(), 1u + 30u + 3u);
+    EXPECT_EQ(leg.receiver.stats().resyncs, 0u);
 }
 
 TEST(RtpReceiver, AWindowOfNothingConcealsAtOnce) {
@@ -273,6 +298,63 @@ TEST(RtpReceiver, ABurstAfterAStallIsLateWhereItsTimeWasFilledAndTheRestIsHeard)
     for (std::size_t i = 26; i < 40; ++i) {
         EXPECT_EQ(leg.sink.frames[i].samples[80], level_of(static_cast<int>(i))) << i;
     }
+}
+
+TEST(RtpReceiver, EachBurstIsJudgedByItself) {
+    Leg leg;
+    auto now = t0;
+    for (int stall = 0; stall < 5; ++stall) {
+        for (int i = 0; i < 10; ++i, now += 20ms)
+            leg.packet(leg.maker.constant(level_of(1)), now);
+        // 300 ms come all at once, when most of their time has been filled.
+        std::vector<Bytes> burst;
+        for (int i = 0; i < 15; ++i, now += 20ms) {
+            burst.push_back(leg.maker.constant(level_of(2)));
+            leg.tick(now);
+        }
+        for (const auto& bytes : burst)
+            leg.packet(bytes, now);
+    }
+    EXPECT_EQ(leg.receiver.stats().resyncs, 0u);
+    EXPECT_EQ(leg.sink.frames.size(), 5u * 25u);
+}
+
+TEST(RtpReceiver, TwoBurstsThatAreWhollyLateAreTwoBursts) {
+    Leg leg;
+    leg.packet(leg.maker.constant(level_of(1)), t0);
+    std::vector<Bytes> packets;
+    for (int i = 0; i < 20; ++i)
+        packets.push_back(leg.maker.constant(level_of(2)));
+    leg.ticks(t0, t0 + 300ms);
+    for (std::size_t i = 0; i < 5; ++i)
+        leg.packet(packets[i], t0 + 300ms);
+    leg.ticks(t0 + 320ms, t0 + 600ms);
+    for (std::size_t i = 5; i < 20; ++i)
+        leg.packet(packets[i], t0 + 600ms);
+    EXPECT_EQ(leg.receiver.stats().resyncs, 0u);
+}
+
+TEST(RtpReceiver, AfterAStallThatEndedAJumpIsAJumpAgain) {
+    Leg leg;
+    leg.packet(leg.maker.constant(level_of(1)), t0);
+    leg.ticks(t0, t0 + 2s);
+    leg.maker.timestamp += 100 * 160;
+    leg.packet(leg.maker.constant(level_of(2)), t0 + 2'020ms);
+    leg.maker.timestamp -= 5 * 160;  // nothing we filled in overlaps with this
+    leg.packet(leg.maker.constant(level_of(3)), t0 + 2'040ms);
+    EXPECT_EQ(leg.first_samples().back(), level_of(3));
+}
+
+TEST(RtpReceiver, AfterALongSilenceOfTheTicksOneTickDeliversASecondAtMost) {
+    Leg leg;
+    leg.packet(leg.maker.constant(level_of(1)), t0);
+    leg.tick(t0 + 60s);
+    EXPECT_EQ(leg.sink.frames.size(), 51u);
+    // Time is in step again.
+    leg.maker.timestamp += 2'999 * 160;
+    leg.packet(leg.maker.constant(level_of(2)), t0 + 60'020ms);
+    EXPECT_EQ(leg.first_samples().back(), level_of(2));
+    EXPECT_EQ(leg.receiver.stats().resyncs, 0u);
 }
 
 TEST(RtpReceiver, AStallShorterThanItsPatienceLosesNothing) {
@@ -436,6 +518,27 @@ TEST(RtpReceiver, DuplicatedAndReorderedEventPacketsChangeNothing) {
     EXPECT_EQ(leg.sink.digits, "7");
 }
 
+TEST(RtpReceiver, ADigitThatComesLateIsStillADigit) {
+    Leg leg;
+    leg.packet(leg.maker.constant(level_of(1)), t0);
+    const auto event = leg.maker.event(event_type, {5, true, 10, 800});
+    for (int i = 0; i < 4; ++i)
+        leg.packet(leg.maker.constant(level_of(1)), t0 + 40ms + i * 20ms);
+    EXPECT_EQ(leg.sink.digits, "");
+    leg.packet(event, t0 + 150ms);
+    EXPECT_EQ(leg.sink.digits, "5");
+    EXPECT_EQ(leg.receiver.stats().late, 0u) << "no audio was late";
+}
+
+TEST(RtpReceiver, AnotherSourcesPressIsAnotherPress) {
+    Leg leg;
+    PacketMaker other{leg.maker};
+    other.ssrc = {0x2222'2222};
+    leg.packet(leg.maker.event(event_type, {5, true, 10, 800}), t0);
+    leg.packet(other.event(event_type, {5, true, 10, 800}), t0 + 20ms);
+    EXPECT_EQ(leg.sink.digits, "55");
+}
+
 TEST(RtpReceiver, TimePassesDuringADigitAndNoToneIsTakenForSpeech) {
     Leg leg;
     for (int i = 0; i < 10; ++i)
@@ -479,6 +582,38 @@ TEST(RtpReceiver, ReportsLossAndJitterAsRfc3550Says) {
     EXPECT_NEAR(block->jitter, 80, 2);
     EXPECT_NEAR(to_ms(leg.receiver.stats().jitter), 10, 0.3);
     EXPECT_EQ(leg.receiver.stats().max_gap, 40ms);
+}
+
+TEST(RtpReceiver, EachReportSpeaksOfItsOwnIntervalAndCountsDuplicatesAsReceived) {
+    Leg leg;
+    auto now = t0;
+    const auto interval = [&](int packets, int lost_every) {
+        for (int i = 1; i <= packets; ++i, now += 20ms) {
+            const auto bytes = leg.maker.constant(level_of(1));
+            if (lost_every == 0 || i % lost_every != 0) leg.packet(bytes, now);
+        }
+        return *leg.receiver.report_block();
+    };
+    EXPECT_EQ(interval(100, 0).fraction_lost, 0);
+    const auto half = interval(101, 2);  // the last one comes
+    EXPECT_NEAR(half.fraction_lost, 128, 2);
+    EXPECT_EQ(half.cumulative_lost, 50);
+    EXPECT_EQ(interval(100, 0).fraction_lost, 0);
+    const auto again = leg.maker.constant(level_of(1));
+    for (int i = 0; i < 61; ++i)
+        leg.packet(again, now);
+    EXPECT_EQ(leg.receiver.report_block()->cumulative_lost, 50 - 60);
+    EXPECT_EQ(leg.receiver.stats().lost, 50u) << "what we tell people is not made good by copies";
+}
+
+TEST(RtpReceiver, AClockThatIsSetIsNotJitter) {
+    Leg leg;
+    for (int i = 0; i < 10; ++i)
+        leg.packet(leg.maker.constant(level_of(1)), t0 + i * 20ms);
+    leg.maker.timestamp += 1'000'000;
+    for (int i = 10; i < 20; ++i)
+        leg.packet(leg.maker.constant(level_of(1)), t0 + i * 20ms);
+    EXPECT_EQ(leg.receiver.stats().jitter.count(), 0);
 }
 
 TEST(RtpReceiver, ARenegotiationChangesPayloadTypesAndNotTheTimeline) {

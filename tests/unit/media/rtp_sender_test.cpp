@@ -99,9 +99,18 @@ TEST(RtpSender, DeadlinesThatTrembleDoNotMoveTheClock) {
     Sender leg{config_with({0, {0}, {}})};
     const std::vector<Sample> frame(160, 1'000);
     for (int i = 0; i < 500; ++i)
-        leg.frame(frame, t0 + i * 20ms + milliseconds{i * 7 % 9});
+        leg.frame(frame, t0 + i * 20ms + milliseconds{4 - i * 7 % 9});
     EXPECT_EQ(leg.packets.back().timestamp, RtpTimestamp{499 * 160});
     EXPECT_EQ(leg.sender.stats().skipped_ticks, 0u);
+}
+
+TEST(RtpSender, SkippedTicksAreRoundedToWholeOnes) {
+    Sender leg{config_with({0, {0}, {}})};
+    const std::vector<Sample> frame(160, 1'000);
+    for (const auto at : {4ms, 20ms, 98ms, 127ms})
+        leg.frame(frame, t0 + at);
+    EXPECT_EQ(leg.packets[2].timestamp, RtpTimestamp{5 * 160});
+    EXPECT_EQ(leg.packets[3].timestamp, RtpTimestamp{6 * 160});
 }
 
 TEST(RtpSender, HonoursEveryPacketTime) {
