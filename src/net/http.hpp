@@ -15,11 +15,11 @@ struct CaseInsensitiveLess {
 using HttpHeaders = std::map<std::string, std::string, CaseInsensitiveLess>;
 
 struct HttpRequest {
-    std::string method;  ///< upper case
-    std::string target;  ///< as sent: path and query, still encoded
+    std::string method;   ///< upper case
+    std::string target;   ///< as sent: path and query, still encoded
     HttpHeaders headers;  ///< repeated fields joined with ", "
     std::string body;
-    std::string peer_ip;     ///< numeric address of the client's socket
+    std::string peer_ip;  ///< numeric address of the client's socket
     bool peer_is_loopback{false};
 
     std::string_view path() const noexcept {

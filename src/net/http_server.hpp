@@ -1,19 +1,20 @@
 #pragma once
 
 #include "async/shard_pool.hpp"
-#include "base/result.hpp"
+#include "base/time.hpp"
 #include "net/http.hpp"
 #include "net/websocket.hpp"
 
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <string>
 #include <optional>
+#include <string>
 
 namespace oavc::net {
 
-/// A request's answer may need time (a coroutine) but not another connection's.
+/// A request's answer may need time (a coroutine) but not another connection's. Handlers live as
+/// long as the server. GET handlers answer HEAD too; the room leaves the body out.
 using HttpHandler = std::function<asio::awaitable<HttpResponse>(async::Shard&, HttpRequest)>;
 
 /// Runs one WebSocket connection from handshake to end. The request is the handshake's.
@@ -33,7 +34,19 @@ public:
         std::uint16_t port{0};  ///< 0: any free one, see port()
         std::size_t max_body{1 << 20};
         std::size_t max_connections{10'000};
+        Clock::duration request_timeout{15s};  ///< to read one request; again for its handler (503)
+        Clock::duration idle_timeout{60s};     ///< between requests of one connection
         WsLimits websocket;
+    };
+
+    /// Cumulative but for `open`.
+    struct Stats {
+        std::size_t open{0};  ///< connections now
+        std::uint64_t accepted{0};
+        std::uint64_t refused{0};       ///< closed at once: max_connections
+        std::uint64_t requests{0};      ///< well-formed ones
+        std::uint64_t bad_requests{0};  ///< garbage, too large, too slow
+        std::uint64_t websockets{0};    ///< upgrades done
     };
 
     HttpServer(async::ShardPool& shards, Options options);
@@ -48,12 +61,15 @@ public:
     void handle_websocket(std::string path, WebSocketGate gate, WebSocketHandler handler);
 
     /// Binds and listens, exclusively: throws std::runtime_error
-    /// "TCP 0.0.0.0:8088 is in use: …" with what to do.
+    /// "TCP 0.0.0.0:8088 is in use by another process: …" with what to do.
     void start();
     std::uint16_t port() const noexcept;
 
-    /// Closes the acceptor, cancels every connection and waits for them. Thread: none of the shards'.
+    /// Closes the acceptor, cancels every connection and waits for them. Thread: none of the
+    /// shards'.
     void stop();
+
+    Stats stats() const noexcept;  ///< Thread: any.
 
 private:
     struct Impl;

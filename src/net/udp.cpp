@@ -48,9 +48,7 @@ struct UdpSocket::State : std::enable_shared_from_this<UdpSocket::State> {
 };
 
 Result<std::unique_ptr<UdpSocket>> UdpSocket::bind(
-    const asio::any_io_executor& executor,
-    const UdpEndpoint& local,
-    std::size_t max_datagram
+    const asio::any_io_executor& executor, const UdpEndpoint& local, std::size_t max_datagram
 ) {
     error_code error;
     asio::ip::udp::socket socket{executor};

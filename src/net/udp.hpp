@@ -21,7 +21,8 @@ using UdpEndpoint = boost::asio::ip::udp::endpoint;
 class UdpSocket {
 public:
     /// `datagram` is valid during the call only. May call `close`, may not destroy the socket.
-    using Handler = std::function<void(std::span<const std::byte> datagram, const UdpEndpoint& from)>;
+    using Handler =
+        std::function<void(std::span<const std::byte> datagram, const UdpEndpoint& from)>;
 
     struct Stats {
         std::uint64_t received{0};
@@ -29,8 +30,8 @@ public:
         std::uint64_t send_failures{0};  ///< full socket buffer, unreachable: dropped
     };
 
-    /// Binds exclusively (no address sharing), so that a second process gets an error. `max_datagram`
-    /// bounds what is read; longer datagrams are truncated.
+    /// Binds exclusively (no address sharing), so that a second process gets an error.
+    /// `max_datagram` bounds what is read; longer datagrams are truncated.
     static Result<std::unique_ptr<UdpSocket>> bind(
         const boost::asio::any_io_executor& executor,
         const UdpEndpoint& local,

@@ -23,6 +23,7 @@ public:
     virtual ~WebSocket() = default;
 
     /// Next message. Fails with asio::error::eof after a close handshake, other errors otherwise.
+    /// May be cancelled (a deadline around it) and called again: no message is lost.
     virtual asio::awaitable<Result<WsMessage>> read() = 0;
 
     /// Queues a message; never waits. False: the send queue (limits().max_queued_bytes) is full or
@@ -30,13 +31,21 @@ public:
     virtual bool send_text(std::string_view text) = 0;
     virtual bool send_binary(std::string_view data) = 0;
 
-    /// Flushes the queue, performs the close handshake, at most 2 s. Code: RFC 6455 §7.4.1.
+    /// Flushes the queue, performs the close handshake, at most 2 s. Code: RFC 6455 §7.4.1. A
+    /// read() that is waiting meanwhile fails. Shield it when the caller may be cancelled.
     virtual asio::awaitable<void> close(std::uint16_t code, std::string reason) = 0;
+
+    /// Begins what close() does without waiting for it: for plain calls. read() fails once it is
+    /// done.
+    virtual void begin_close(std::uint16_t code, std::string reason) = 0;
+
+    /// What the peer said in its close frame; 0: nothing, or no close frame yet.
+    virtual std::uint16_t peer_close_code() const noexcept { return 0; }
 };
 
 struct WsLimits {
-    std::size_t max_message{1 << 20};
-    std::size_t max_queued_bytes{1 << 20};
+    std::size_t max_message{1 << 20};       ///< longer ones fail the connection with 1009
+    std::size_t max_queued_bytes{1 << 20};  ///< of payload, not yet handed to the kernel
 };
 
 }  // namespace oavc::net

@@ -1,0 +1,372 @@
+#include "net/http_client.hpp"
+
+#include "net/detail/beast_websocket.hpp"
+#include "net/detail/flat_buffers.hpp"
+#include "net/detail/read_http.hpp"
+#include "net/url.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
+#include <boost/asio/ssl/host_name_verification.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/buffer_body.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/websocket/ssl.hpp>
+
+#include <algorithm>
+#include <optional>
+#include <variant>
+#include <vector>
+
+namespace oavc::net {
+
+namespace {
+
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace ssl = boost::asio::ssl;
+namespace websocket = boost::beast::websocket;
+using asio::ip::tcp;
+using TlsStream = ssl::stream<beast::tcp_stream>;
+
+/// Plain or TLS: one type, so that Beast's operations are compiled once.
+class ClientStream {
+public:
+    using executor_type = asio::any_io_executor;
+    using next_layer_type = beast::tcp_stream;
+
+    explicit ClientStream(beast::tcp_stream plain) : layer_{std::move(plain)} {}
+    explicit ClientStream(TlsStream tls) : layer_{std::move(tls)} {}
+
+    executor_type get_executor() noexcept { return next_layer().get_executor(); }
+    TlsStream* tls() noexcept { return std::get_if<TlsStream>(&layer_); }
+    next_layer_type& next_layer() noexcept {
+        return tls() != nullptr ? tls()->next_layer() : std::get<beast::tcp_stream>(layer_);
+    }
+    const next_layer_type& next_layer() const noexcept {
+        const auto* secured = std::get_if<TlsStream>(&layer_);
+        return secured != nullptr ? secured->next_layer() : std::get<beast::tcp_stream>(layer_);
+    }
+
+    template <class Buffers, class Token>
+    auto async_read_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(error_code, std::size_t)>(
+            [this](auto handler, const Buffers& into) {
+                if (auto* secured = tls()) {
+                    secured->async_read_some(into, std::move(handler));
+                } else {
+                    next_layer().async_read_some(into, std::move(handler));
+                }
+            },
+            token,
+            buffers
+        );
+    }
+
+    template <class Buffers, class Token>
+    auto async_write_some(const Buffers& buffers, Token&& token) {
+        return asio::async_initiate<Token, void(error_code, std::size_t)>(
+            [this](auto handler, const detail::FlatBuffers& from) {
+                if (auto* secured = tls()) {
+                    secured->async_write_some(from, std::move(handler));
+                } else {
+                    next_layer().async_write_some(from, std::move(handler));
+                }
+            },
+            token,
+            detail::FlatBuffers{buffers}
+        );
+    }
+
+private:
+    std::variant<beast::tcp_stream, TlsStream> layer_;
+};
+
+/// Ends the layers below a WebSocket after its close handshake; Beast finds it by name.
+template <class Handler>
+void async_teardown(beast::role_type role, ClientStream& stream, Handler&& handler) {
+    if (auto* tls = stream.tls()) {
+        tls->async_shutdown(std::forward<Handler>(handler));
+    } else {
+        websocket::async_teardown(
+            role, stream.next_layer().socket(), std::forward<Handler>(handler)
+        );
+    }
+}
+
+constexpr std::string_view user_agent = "oavc/" OAVC_VERSION;
+
+/// A look-up runs in getaddrinfo, which nothing can interrupt: whoever waits may leave, the answer
+/// then comes to this state and goes with it.
+struct LookUp : std::enable_shared_from_this<LookUp> {
+    explicit LookUp(const asio::any_io_executor& executor) : resolver{executor}, signal{executor} {}
+
+    void start(const std::string& host, std::uint16_t port) {
+        resolver.async_resolve(
+            host,
+            std::to_string(port),
+            [self =
+                 shared_from_this()](const error_code& failed, tcp::resolver::results_type found) {
+                self->done = true;
+                self->error = failed;
+                for (const auto& entry : found)
+                    self->endpoints.push_back(entry.endpoint());
+                self->signal.cancel();
+            }
+        );
+    }
+
+    tcp::resolver resolver;
+    asio::steady_timer signal;  ///< expires at the caller's deadline, cancelled by the answer
+    bool done{false};
+    error_code error;
+    std::vector<tcp::endpoint> endpoints;
+};
+
+asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(
+    const asio::any_io_executor& executor,
+    const std::string& host,
+    std::uint16_t port,
+    TimePoint deadline
+) {
+    std::vector<tcp::endpoint> endpoints;
+    error_code not_numeric;
+    const auto address = asio::ip::make_address(host, not_numeric);
+    if (!not_numeric) {
+        endpoints.emplace_back(address, port);
+        co_return endpoints;
+    }
+    const auto look_up = std::make_shared<LookUp>(executor);
+    look_up->signal.expires_at(deadline);
+    look_up->start(host, port);
+    if (!look_up->done) co_await look_up->signal.async_wait(as_result);
+    if (!look_up->done) {
+        look_up->resolver.cancel();
+        const bool late = Clock::now() >= deadline;
+        co_return error_code{late ? asio::error::timed_out : asio::error::operation_aborted};
+    }
+    if (look_up->error) co_return look_up->error;
+    co_return std::move(look_up->endpoints);
+}
+
+/// A certificate is accepted when it chains to a trusted one and names `host`.
+Result<TlsStream> make_tls(
+    beast::tcp_stream stream, const std::string& host, const std::string& ca_file
+) {
+    error_code error;
+    ssl::context context{ssl::context::tls_client};
+    context.set_options(
+        ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1, error
+    );
+    if (!error && ca_file.empty()) context.set_default_verify_paths(error);
+    if (!error && !ca_file.empty()) context.load_verify_file(ca_file, error);
+    if (error) return error;
+    TlsStream tls{std::move(stream), context};
+    tls.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
+    if (!error) tls.set_verify_callback(ssl::host_name_verification{host}, error);
+    if (error) return error;
+    error_code not_numeric;
+    asio::ip::make_address(host, not_numeric);
+    // RFC 6066 §3: literal addresses are not names.
+    if (not_numeric && SSL_set_tlsext_host_name(tls.native_handle(), host.c_str()) != 1) {
+        return error_code{static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category()};
+    }
+    return tls;
+}
+
+/// beast::error::timeout says the same as everybody else's.
+error_code plain(const error_code& error) noexcept {
+    return error == beast::error::timeout ? error_code{asio::error::timed_out} : error;
+}
+
+asio::awaitable<Result<tcp::socket>> connect_tcp(
+    async::Shard& shard, const Url& url, TimePoint deadline
+) {
+    const auto executor = shard.executor();
+    auto endpoints = co_await resolve(executor, url.host, url.port, deadline);
+    if (endpoints.has_error()) co_return endpoints.error();
+    beast::tcp_stream stream{executor};
+    stream.expires_at(deadline);
+    auto [error, chosen] = co_await stream.async_connect(*endpoints, as_result);
+    if (error) co_return plain(error);
+    error_code ignored;
+    stream.socket().set_option(tcp::no_delay{true}, ignored);
+    co_return stream.release_socket();
+}
+
+HttpResponse head_of(const http::response_header<>& header) {
+    HttpResponse head;
+    head.status = static_cast<int>(header.result_int());
+    head.content_type.clear();
+    for (const auto& field : header) {
+        const std::string_view value{field.value().data(), field.value().size()};
+        auto [entry, inserted] = head.headers.try_emplace(std::string{field.name_string()}, value);
+        if (!inserted) entry->second.append(", ").append(value);
+    }
+    const auto type = header[http::field::content_type];
+    head.content_type.assign(type.data(), type.size());
+    return head;
+}
+
+asio::awaitable<Result<HttpResponse>> exchange(
+    ClientStream& stream, const Url& url, const HttpClientRequest& request, TimePoint deadline
+) {
+    HttpHeaders headers = request.headers;
+    headers.try_emplace("Host", url.authority());
+    headers.try_emplace("User-Agent", user_agent);
+    headers.try_emplace("Accept", "*/*");
+    headers.try_emplace("Connection", "close");
+    if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
+        headers.try_emplace("Content-Length", std::to_string(request.body.size()));
+    }
+    std::string text = request.method + " " + url.target + " HTTP/1.1\r\n";
+    for (const auto& [name, value] : headers) {
+        constexpr std::string_view line_ends{"\r\n\0", 3};
+        if (name.find_first_of(line_ends) != std::string::npos) continue;
+        if (value.find_first_of(line_ends) != std::string::npos) continue;
+        text.append(name).append(": ").append(value).append("\r\n");
+    }
+    text += "\r\n";
+    text += request.body;
+    auto [write_error, written] = co_await asio::async_write(stream, asio::buffer(text), as_result);
+    // A server may answer (413) and close before it has read everything: look for the answer.
+    if (write_error && write_error != asio::error::broken_pipe &&
+        write_error != asio::error::connection_reset) {
+        co_return plain(write_error);
+    }
+
+    beast::flat_buffer buffer;
+    std::optional<http::response_parser<http::buffer_body>> parser;
+    do {  // 1xx come before the answer (RFC 9110 §15.2)
+        parser.emplace();
+        parser->header_limit(64 * 1024);
+        parser->body_limit(boost::none);
+        parser->skip(request.method == "HEAD");
+        const auto error = co_await detail::read_http(stream, buffer, *parser, false);
+        if (error) co_return plain(error);
+    } while (parser->get().result_int() < 200);
+
+    auto response = head_of(parser->get());
+    std::vector<char> chunk(16 * 1024);
+    parser->eager(true);
+    bool hungry = buffer.size() == 0;
+    while (!parser->is_done()) {
+        if (request.on_body) {
+            stream.next_layer().expires_at(std::min(deadline, Clock::now() + request.stall_limit));
+        }
+        parser->get().body().data = chunk.data();
+        parser->get().body().size = chunk.size();
+        error_code error;
+        if (hungry) {
+            error = co_await detail::read_more(stream, buffer, *parser);
+            hungry = false;
+        } else {
+            buffer.consume(parser->put(buffer.data(), error));
+            hungry = error == http::error::need_more || buffer.size() == 0;
+            if (error == http::error::need_more || error == http::error::need_buffer) error = {};
+        }
+        if (error) co_return plain(error);
+        const std::string_view piece{chunk.data(), chunk.size() - parser->get().body().size};
+        if (request.on_body) {
+            if (!piece.empty() && !request.on_body(response, piece)) {
+                co_return error_code{NetErrc::stopped_by_sink};
+            }
+        } else {
+            if (response.body.size() + piece.size() > request.max_body) {
+                co_return error_code{http::error::body_limit};
+            }
+            response.body += piece;
+        }
+    }
+    co_return response;
+}
+
+asio::awaitable<Result<std::unique_ptr<WebSocket>>> shake_hands(
+    ClientStream stream,
+    const Url& url,
+    const HttpHeaders& headers,
+    TimePoint deadline,
+    const WsLimits& limits
+) {
+    using State = detail::WebSocketState<ClientStream>;
+    // The handshake is read into a response that says why it was refused. The WebSocket's own
+    // handshake timeout gives way to the caller's deadline.
+    const auto state = std::make_shared<State>(std::move(stream), limits);
+    websocket::stream_base::timeout timeout{};
+    state->ws.get_option(timeout);
+    const auto idle = timeout;
+    timeout.handshake_timeout = std::max<Clock::duration>(deadline - Clock::now(), milliseconds{1});
+    state->ws.set_option(timeout);
+    state->ws.set_option(
+        websocket::stream_base::decorator([&headers](websocket::request_type& request) {
+            request.set(http::field::user_agent, user_agent);
+            for (const auto& [name, value] : headers)
+                request.set(name, value);
+        })
+    );
+    websocket::response_type response;
+    auto [error] =
+        co_await state->ws.async_handshake(response, url.authority(), url.target, as_result);
+    if (error == websocket::error::upgrade_declined) {
+        co_return error_code{static_cast<int>(response.result_int()), http_status_category()};
+    }
+    if (error) co_return plain(error);
+    state->ws.set_option(idle);
+    // The decorator borrows `headers`.
+    state->ws.set_option(websocket::stream_base::decorator([](websocket::request_type&) {}));
+    std::unique_ptr<WebSocket> socket =
+        std::make_unique<detail::BeastWebSocket<ClientStream>>(state);
+    co_return std::move(socket);
+}
+
+/// TCP, then TLS where the scheme wants it. The deadline stays set.
+asio::awaitable<Result<ClientStream>> connect(
+    async::Shard& shard, const Url& url, const std::string& ca_file, TimePoint deadline
+) {
+    auto socket = co_await connect_tcp(shard, url, deadline);
+    if (socket.has_error()) co_return socket.error();
+    beast::tcp_stream stream{std::move(*socket)};
+    stream.expires_at(deadline);
+    if (!url.secure()) co_return ClientStream{std::move(stream)};
+    auto tls = make_tls(std::move(stream), url.host, ca_file);
+    if (tls.has_error()) co_return tls.error();
+    auto [error] = co_await tls->async_handshake(ssl::stream_base::client, as_result);
+    if (error) co_return plain(error);
+    co_return ClientStream{std::move(*tls)};
+}
+
+}  // namespace
+
+asio::awaitable<Result<HttpResponse>> http_request(
+    async::Shard& shard, HttpClientRequest request, Clock::duration limit
+) {
+    const TimePoint deadline = Clock::now() + limit;
+    const auto url = parse_url(request.url);
+    if (url.has_error()) co_return url.error();
+    if (url->scheme != "http" && url->scheme != "https") co_return error_code{NetErrc::bad_url};
+    auto stream = co_await connect(shard, *url, request.ca_file, deadline);
+    if (stream.has_error()) co_return stream.error();
+    co_return co_await exchange(*stream, *url, request, deadline);
+}
+
+asio::awaitable<Result<std::unique_ptr<WebSocket>>> websocket_connect(
+    async::Shard& shard,
+    std::string url_text,
+    HttpHeaders headers,
+    Clock::duration limit,
+    WsLimits limits,
+    std::string ca_file
+) {
+    const TimePoint deadline = Clock::now() + limit;
+    const auto url = parse_url(url_text);
+    if (url.has_error()) co_return url.error();
+    if (url->scheme != "ws" && url->scheme != "wss") co_return error_code{NetErrc::bad_url};
+    auto stream = co_await connect(shard, *url, ca_file, deadline);
+    if (stream.has_error()) co_return stream.error();
+    stream->next_layer().expires_never();  // the WebSocket has timeouts of its own
+    co_return co_await shake_hands(std::move(*stream), *url, headers, deadline, limits);
+}
+
+}  // namespace oavc::net

@@ -1,0 +1,628 @@
+#include "net/http_server.hpp"
+
+#include "async/run_blocking.hpp"
+#include "async/task_group.hpp"
+#include "base/assert.hpp"
+#include "net/detail/beast_websocket.hpp"
+#include "net/detail/flat_buffers.hpp"
+#include "net/detail/read_http.hpp"
+#include "observability/log.hpp"
+
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <boost/beast/websocket/rfc6455.hpp>
+
+#include <unistd.h>
+
+#include <array>
+#include <atomic>
+#include <ctime>
+#include <map>
+#include <stdexcept>
+#include <vector>
+
+namespace oavc::net {
+
+namespace {
+
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace websocket = boost::beast::websocket;
+using asio::ip::tcp;
+using Request = http::request<http::string_body>;
+
+constexpr std::uint32_t header_limit = 64 * 1024;
+
+/// A tcp_stream whose operations are compiled for one type of buffers.
+class ServerStream {
+public:
+    using executor_type = asio::any_io_executor;
+    using next_layer_type = beast::tcp_stream;
+
+    explicit ServerStream(tcp::socket socket) : next_{std::move(socket)} {}
+
+    executor_type get_executor() noexcept { return next_.get_executor(); }
+    next_layer_type& next_layer() noexcept { return next_; }
+    const next_layer_type& next_layer() const noexcept { return next_; }
+
+    template <class Buffers, class Token>
+    auto async_read_some(const Buffers& buffers, Token&& token) {
+        return next_.async_read_some(buffers, std::forward<Token>(token));
+    }
+    template <class Buffers, class Token>
+    auto async_write_some(const Buffers& buffers, Token&& token) {
+        return next_.async_write_some(detail::FlatBuffers{buffers}, std::forward<Token>(token));
+    }
+
+private:
+    beast::tcp_stream next_;
+};
+
+/// Ends TCP after a WebSocket's close handshake; Beast finds it by name.
+template <class Handler>
+void async_teardown(beast::role_type role, ServerStream& stream, Handler&& handler) {
+    websocket::async_teardown(role, stream.next_layer().socket(), std::forward<Handler>(handler));
+}
+
+/// Takes a place among the server's connections, gives it back when destroyed.
+class Place {
+public:
+    explicit Place(std::atomic<std::size_t>& open) noexcept : open_{&open} {}
+    Place(Place&& other) noexcept : open_{std::exchange(other.open_, nullptr)} {}
+    Place& operator=(Place&&) = delete;
+    ~Place() {
+        if (open_ != nullptr) open_->fetch_sub(1, std::memory_order_relaxed);
+    }
+
+private:
+    std::atomic<std::size_t>* open_;
+};
+
+/// A socket on its way from the accepting shard to its own.
+class Handle {
+public:
+    explicit Handle(int fd) noexcept : fd_{fd} {}
+    Handle(Handle&& other) noexcept : fd_{std::exchange(other.fd_, -1)} {}
+    Handle& operator=(Handle&&) = delete;
+    ~Handle() {
+        if (fd_ >= 0) ::close(fd_);
+    }
+    int get() const noexcept { return fd_; }
+    void release() noexcept { fd_ = -1; }
+
+private:
+    int fd_;
+};
+
+bool safe_in_header(std::string_view text) noexcept {
+    return text.find_first_of(std::string_view{"\r\n\0", 3}) == std::string_view::npos;
+}
+
+/// RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", whatever the locale.
+std::string http_date() {
+    static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+    static constexpr const char* months[] = {
+        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    const std::time_t now = std::time(nullptr);
+    std::tm utc{};
+    ::gmtime_r(&now, &utc);
+    return fmt::format(
+        "{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
+        days[utc.tm_wday],
+        utc.tm_mday,
+        months[utc.tm_mon],
+        utc.tm_year + 1900,
+        utc.tm_hour,
+        utc.tm_min,
+        utc.tm_sec
+    );
+}
+
+/// RFC 9112 §3.2.2: absolute-form is accepted, and means its path.
+std::string origin_form(std::string_view target) {
+    for (const std::string_view scheme : {"http://", "https://"}) {
+        if (!beast::iequals(target.substr(0, scheme.size()), scheme)) continue;
+        const auto slash = target.find_first_of("/?", scheme.size());
+        if (slash == std::string_view::npos) return "/";
+        const auto rest = target.substr(slash);
+        return rest.front() == '/' ? std::string{rest} : "/" + std::string{rest};
+    }
+    return std::string{target};
+}
+
+HttpRequest to_request(Request& message, const tcp::endpoint& peer) {
+    HttpRequest request;
+    request.method = message.method_string();
+    const auto target = message.target();
+    request.target = origin_form({target.data(), target.size()});
+    for (const auto& field : message) {
+        const std::string_view value{field.value().data(), field.value().size()};
+        auto [entry, inserted] =
+            request.headers.try_emplace(std::string{field.name_string()}, value);
+        if (!inserted) entry->second.append(", ").append(value);
+    }
+    request.body = std::move(message.body());
+    auto address = peer.address();
+    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+        address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+    }
+    request.peer_ip = address.to_string();
+    request.peer_is_loopback = address.is_loopback();
+    return request;
+}
+
+/// JSON for programs, text for people.
+HttpResponse problem(int status, std::string_view what, bool json) {
+    HttpResponse response;
+    response.status = status;
+    if (json) {
+        response.content_type = "application/json";
+        response.body = fmt::format("{{\"error\":\"{}\",\"status\":{}}}\n", what, status);
+    } else {
+        response.body = fmt::format("{} {}\n", status, what);
+    }
+    return response;
+}
+
+bool wants_json(const HttpRequest& request) noexcept {
+    return request.path().starts_with("/api/") ||
+           request.header("accept").find("application/json") != std::string_view::npos;
+}
+
+/// What to answer to bytes that are no acceptable request; 0: nothing, the peer is gone or too
+/// slow.
+int status_of(const error_code& error) noexcept {
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
+    if (error == http::error::body_limit) return 413;
+    if (error == http::error::bad_version) return 505;
+    if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
+    if (error.category() == http::make_error_code(http::error::bad_method).category()) return 400;
+    return 0;
+}
+
+std::string_view meaning_of(int status) noexcept {
+    switch (status) {
+        case 413:
+            return "the request body is too large";
+        case 431:
+            return "the request header is too large";
+        case 505:
+            return "only HTTP/1.0 and HTTP/1.1 are spoken here";
+        default:
+            return "this is not an HTTP request";
+    }
+}
+
+}  // namespace
+
+struct HttpServer::Impl {
+    struct Route {
+        std::string method;
+        std::string path;
+        bool prefix;
+        HttpHandler handler;
+    };
+    struct WebSocketRoute {
+        WebSocketGate gate;
+        WebSocketHandler handler;
+    };
+    /// One shard's connections.
+    struct Lane {
+        async::Shard& shard;
+        async::TaskGroup tasks;
+    };
+    /// What a path and method lead to.
+    struct Found {
+        const HttpHandler* handler{nullptr};
+        std::string allowed;  ///< methods, when the path is known and the method is not
+    };
+
+    Impl(async::ShardPool& pool, Options given)
+        : shards{pool}, options{std::move(given)}, acceptor{pool[0].context()} {
+        const auto report = [this](std::exception_ptr error) {
+            log_exception(error, "connection");
+        };
+        for (std::size_t i = 0; i < pool.size(); ++i) {
+            lanes.emplace_back(new Lane{pool[i], {pool[i].executor(), report}});
+        }
+        accepting = std::make_unique<async::TaskGroup>(pool[0].executor(), report);
+    }
+
+    void log_exception(const std::exception_ptr& error, std::string_view where) const {
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& e) {
+            log.error(
+                "exception in HTTP server", log::kv("where", where), log::kv("what", e.what())
+            );
+        } catch (...) {
+            log.error("exception in HTTP server", log::kv("where", where));
+        }
+    }
+
+    // --- accepting: shard 0 ---
+
+    asio::awaitable<void> accept_loop() {
+        asio::steady_timer pause{acceptor.get_executor()};
+        log::RateLimit complaints{std::chrono::seconds{10}};
+        for (;;) {
+            auto [error, socket] = co_await acceptor.async_accept(as_result);
+            if (error == asio::error::operation_aborted) co_return;
+            if (error) {  // out of descriptors, or the peer left already
+                if (complaints.allow(Clock::now())) {
+                    log.warn("cannot accept a connection", log::kv("error", error));
+                }
+                pause.expires_after(milliseconds{20});
+                co_await pause.async_wait(as_result);
+                continue;
+            }
+            if (open.fetch_add(1, std::memory_order_relaxed) >= options.max_connections) {
+                open.fetch_sub(1, std::memory_order_relaxed);
+                refused.fetch_add(1, std::memory_order_relaxed);
+                if (complaints.allow(Clock::now())) {
+                    log.warn(
+                        "connection refused: too many", log::kv("limit", options.max_connections)
+                    );
+                }
+                continue;
+            }
+            accepted.fetch_add(1, std::memory_order_relaxed);
+            Place place{open};
+            error_code ignored;
+            const auto peer = socket.remote_endpoint(ignored);
+            const auto protocol = peer.protocol();
+            Handle handle{socket.release(ignored)};
+            if (ignored) continue;
+            auto& lane = *lanes[next_lane++ % lanes.size()];
+            lane.shard.post(
+                [this, &lane, peer, protocol, h = std::move(handle), p = std::move(place)](
+                ) mutable {
+                    tcp::socket own{lane.shard.context()};
+                    error_code failed;
+                    own.assign(protocol, h.get(), failed);
+                    if (failed) return;
+                    h.release();
+                    own.set_option(tcp::no_delay{true}, failed);
+                    lane.tasks.spawn(serve(lane, std::move(own), peer, std::move(p)));
+                }
+            );
+        }
+    }
+
+    asio::awaitable<void> stop_accepting() {
+        accepting->cancel();
+        error_code ignored;
+        acceptor.close(ignored);
+        co_await accepting->join();
+    }
+
+    // --- one connection: its lane's shard ---
+
+    asio::awaitable<void> serve(Lane& lane, tcp::socket socket, tcp::endpoint peer, Place) {
+        ServerStream stream{std::move(socket)};
+        beast::flat_buffer buffer;
+        for (bool first = true;; first = false) {
+            if (buffer.size() == 0) {
+                stream.next_layer().expires_after(
+                    first ? options.request_timeout : options.idle_timeout
+                );
+                auto [error, size] =
+                    co_await stream.async_read_some(buffer.prepare(4096), as_result);
+                if (error) co_return;
+                buffer.commit(size);
+            }
+            stream.next_layer().expires_after(options.request_timeout);
+            http::request_parser<http::string_body> parser;
+            parser.header_limit(header_limit);
+            parser.body_limit(options.max_body);
+            auto error = co_await detail::read_http(stream, buffer, parser, false);
+            if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+                static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
+                auto [failed, size] =
+                    co_await asio::async_write(stream, asio::buffer(go_on), as_result);
+                error = failed;
+            }
+            if (!error) error = co_await detail::read_http(stream, buffer, parser, true);
+            if (error) {
+                if (error == http::error::end_of_stream) co_return;
+                bad_requests.fetch_add(1, std::memory_order_relaxed);
+                if (const int status = status_of(error); status != 0) {
+                    HttpResponse answer = problem(status, meaning_of(status), false);
+                    co_await respond(stream, std::move(answer), 11, false, false);
+                    co_await linger(stream);
+                }
+                co_return;
+            }
+
+            requests.fetch_add(1, std::memory_order_relaxed);
+            auto message = parser.release();
+            const unsigned version = message.version();
+            const bool head = message.method() == http::verb::head;
+            const bool keep_alive = message.keep_alive();
+            const bool upgrade = websocket::is_upgrade(message);
+            const bool host_missing = version >= 11 && message.count(http::field::host) != 1;
+            auto request = to_request(message, peer);
+
+            HttpResponse answer;
+            const auto websocket_route = websockets_by_path.find(request.path());
+            if (host_missing || !request.target.starts_with('/')) {
+                bad_requests.fetch_add(1, std::memory_order_relaxed);
+                answer = problem(400, "the request line or the Host header is wrong", false);
+            } else if (websocket_route != websockets_by_path.end()) {
+                const auto& route = websocket_route->second;
+                if (!upgrade || buffer.size() != 0) {
+                    answer = problem(426, "this path speaks WebSocket only", wants_json(request));
+                    answer.headers.emplace("Upgrade", "websocket");
+                } else if (auto refusal = ask_gate(route, request)) {
+                    answer = std::move(*refusal);
+                } else {
+                    co_await run_websocket(
+                        lane, std::move(stream), route, std::move(message), std::move(request)
+                    );
+                    co_return;
+                }
+            } else {
+                const bool json = wants_json(request);
+                const auto found = find(request.method, request.path());
+                if (found.handler != nullptr) {
+                    answer =
+                        co_await run_handler(*found.handler, lane.shard, std::move(request), json);
+                } else if (!found.allowed.empty()) {
+                    answer = problem(405, "this path has no such method", json);
+                    answer.headers.emplace("Allow", found.allowed);
+                } else {
+                    answer = problem(404, "there is nothing at this path", json);
+                }
+            }
+            stream.next_layer().expires_after(options.request_timeout);
+            const bool go_on =
+                co_await respond(stream, std::move(answer), version, keep_alive, head);
+            if (!go_on) {
+                co_await linger(stream);
+                co_return;
+            }
+        }
+    }
+
+    std::optional<HttpResponse> ask_gate(const WebSocketRoute& route, const HttpRequest& request) {
+        try {
+            return route.gate(request);
+        } catch (...) {
+            log_exception(std::current_exception(), request.path());
+            return problem(500, "internal error", false);
+        }
+    }
+
+    Found find(std::string_view method, std::string_view path) const {
+        const std::string_view served = method == "HEAD" ? "GET" : method;
+        Found found;
+        std::size_t longest = 0;
+        const auto allow = [&found](std::string_view name) {
+            found.allowed += found.allowed.empty() ? "" : ", ";
+            found.allowed += name;
+        };
+        for (const auto& route : routes) {
+            const bool matches = route.prefix ? path.starts_with(route.path) : path == route.path;
+            if (!matches) continue;
+            if (route.method != served) {
+                allow(route.method);
+                if (route.method == "GET") allow("HEAD");
+                continue;
+            }
+            // An exact path beats every prefix, a longer prefix a shorter one.
+            const std::size_t weight = route.path.size() + (route.prefix ? 0 : header_limit);
+            if (found.handler == nullptr || weight > longest) {
+                found.handler = &route.handler;
+                longest = weight;
+            }
+        }
+        return found;
+    }
+
+    /// The handler's answer, or nothing when it failed. Its exceptions end here.
+    asio::awaitable<std::optional<HttpResponse>> guarded(
+        const HttpHandler& handler, async::Shard& shard, HttpRequest request
+    ) {
+        const std::string path{request.path()};
+        std::exception_ptr escaped;
+        try {
+            co_return co_await handler(shard, std::move(request));
+        } catch (...) {
+            escaped = std::current_exception();
+        }
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() == asio::cancellation_type::none) log_exception(escaped, path);
+        co_return std::nullopt;
+    }
+
+    asio::awaitable<HttpResponse> run_handler(
+        const HttpHandler& handler, async::Shard& shard, HttpRequest request, bool json
+    ) {
+        using namespace asio::experimental::awaitable_operators;
+        asio::steady_timer timer{shard.executor(), options.request_timeout};
+        auto work = guarded(handler, shard, std::move(request));
+        auto outcome = co_await (std::move(work) || timer.async_wait(as_result));
+        if (outcome.index() == 1) co_return problem(503, "the answer took too long", json);
+        auto& answer = std::get<0>(outcome);
+        if (!answer) co_return problem(500, "internal error", json);
+        co_return std::move(*answer);
+    }
+
+    /// True: the connection may carry another request.
+    asio::awaitable<bool> respond(
+        ServerStream& stream, HttpResponse answer, unsigned version, bool keep_alive, bool head
+    ) {
+        const bool bodiless = answer.status < 200 || answer.status == 204 || answer.status == 304;
+        std::string text = fmt::format(
+            "HTTP/1.{} {} {}\r\nServer: oavc\r\nDate: {}\r\n",
+            version % 10,
+            answer.status,
+            std::string_view{http::obsolete_reason(http::int_to_status(unsigned(answer.status)))},
+            http_date()
+        );
+        const auto add = [&text](std::string_view name, std::string_view value) {
+            if (!safe_in_header(name) || !safe_in_header(value)) return;
+            text.append(name).append(": ").append(value).append("\r\n");
+        };
+        for (const auto& [name, value] : answer.headers)
+            add(name, value);
+        if (!bodiless) {
+            add("Content-Type", answer.content_type);
+            add("Content-Length", std::to_string(answer.body.size()));
+        }
+        add("Connection", keep_alive ? "keep-alive" : "close");
+        text += "\r\n";
+        if (!bodiless && !head) text += answer.body;
+        auto [error, size] = co_await asio::async_write(stream, asio::buffer(text), as_result);
+        co_return !error && keep_alive;
+    }
+
+    /// Closes so that the peer gets our answer although it has sent more than we read (RFC 9112
+    /// §9.6).
+    asio::awaitable<void> linger(ServerStream& stream) {
+        error_code ignored;
+        stream.next_layer().socket().shutdown(tcp::socket::shutdown_send, ignored);
+        stream.next_layer().expires_after(milliseconds{500});
+        std::array<char, 4096> sink;
+        for (std::size_t taken = 0; taken < (1u << 20);) {
+            auto [error, size] = co_await stream.async_read_some(asio::buffer(sink), as_result);
+            if (error) break;
+            taken += size;
+        }
+    }
+
+    asio::awaitable<void> run_websocket(
+        Lane& lane,
+        ServerStream stream,
+        const WebSocketRoute& route,
+        Request message,
+        HttpRequest request
+    ) {
+        stream.next_layer().expires_never();  // the WebSocket has timeouts of its own
+        using State = detail::WebSocketState<ServerStream>;
+        const auto state = std::make_shared<State>(std::move(stream), options.websocket);
+        state->ws.set_option(websocket::stream_base::decorator([](websocket::response_type& r) {
+            r.set(http::field::server, "oavc");
+        }));
+        auto [error] = co_await state->ws.async_accept(message, as_result);
+        if (error) co_return;
+        websockets.fetch_add(1, std::memory_order_relaxed);
+        auto socket = std::make_unique<detail::BeastWebSocket<ServerStream>>(state);
+        co_await route.handler(lane.shard, std::move(request), std::move(socket));
+    }
+
+    // given to us
+    async::ShardPool& shards;
+    const Options options;
+    log::Logger log;
+
+    // fixed before start
+    std::vector<Route> routes;
+    std::map<std::string, WebSocketRoute, std::less<>> websockets_by_path;
+
+    // state
+    tcp::acceptor acceptor;
+    tcp::endpoint bound;
+    std::vector<std::unique_ptr<Lane>> lanes;
+    std::unique_ptr<async::TaskGroup> accepting;
+    std::size_t next_lane{0};  ///< shard 0's
+    bool started{false};
+    bool stopped{false};
+    std::atomic<std::size_t> open{0};
+    std::atomic<std::uint64_t> accepted{0};
+    std::atomic<std::uint64_t> refused{0};
+    std::atomic<std::uint64_t> requests{0};
+    std::atomic<std::uint64_t> bad_requests{0};
+    std::atomic<std::uint64_t> websockets{0};
+};
+
+HttpServer::HttpServer(async::ShardPool& shards, Options options)
+    : impl_{std::make_unique<Impl>(shards, std::move(options))} {}
+
+HttpServer::~HttpServer() { stop(); }
+
+void HttpServer::handle(std::string method, std::string path, HttpHandler handler) {
+    OAVC_ASSERT(!impl_->started);
+    impl_->routes.push_back({std::move(method), std::move(path), false, std::move(handler)});
+}
+
+void HttpServer::handle_prefix(std::string method, std::string prefix, HttpHandler handler) {
+    OAVC_ASSERT(!impl_->started && prefix.ends_with('/'));
+    impl_->routes.push_back({std::move(method), std::move(prefix), true, std::move(handler)});
+}
+
+void HttpServer::handle_websocket(std::string path, WebSocketGate gate, WebSocketHandler handler) {
+    OAVC_ASSERT(!impl_->started);
+    impl_->websockets_by_path.emplace(
+        std::move(path), Impl::WebSocketRoute{std::move(gate), std::move(handler)}
+    );
+}
+
+void HttpServer::start() {
+    auto& impl = *impl_;
+    OAVC_ASSERT(!impl.started);
+    const auto where = fmt::format("TCP {}:{}", impl.options.host, impl.options.port);
+    error_code error;
+    const auto address = asio::ip::make_address(impl.options.host, error);
+    if (error) {
+        throw std::runtime_error{fmt::format(
+            "'{}' is not a numeric address: set [api] host to 0.0.0.0, 127.0.0.1 or an address of "
+            "this machine",
+            impl.options.host
+        )};
+    }
+    const tcp::endpoint endpoint{address, impl.options.port};
+    impl.acceptor.open(endpoint.protocol(), error);
+    // Lets a restart bind while old connections linger; two listeners still exclude each other.
+    if (!error) impl.acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
+    if (!error) impl.acceptor.bind(endpoint, error);
+    if (!error) impl.acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (!error) impl.acceptor.non_blocking(true, error);
+    if (error) {
+        error_code ignored;
+        impl.acceptor.close(ignored);
+        if (error == asio::error::address_in_use) {
+            throw std::runtime_error{
+                where + " is in use by another process: stop it or set [api] port"};
+        }
+        if (error == asio::error::access_denied) {
+            throw std::runtime_error{
+                where + " may not be used by this user: set [api] port to 1024 or more"};
+        }
+        throw std::runtime_error{
+            where + " cannot be bound (" + error.message() + "): set [api] host and port"};
+    }
+    impl.bound = impl.acceptor.local_endpoint();
+    impl.started = true;
+    impl.shards[0].post([&impl] { impl.accepting->spawn(impl.accept_loop()); });
+}
+
+std::uint16_t HttpServer::port() const noexcept { return impl_->bound.port(); }
+
+void HttpServer::stop() {
+    auto& impl = *impl_;
+    if (!impl.started || impl.stopped) return;
+    impl.stopped = true;
+    async::run_blocking(impl.shards[0], impl.stop_accepting());
+    for (auto& lane : impl.lanes) {
+        lane->shard.post([&tasks = lane->tasks] { tasks.cancel(); });
+    }
+    for (auto& lane : impl.lanes)
+        async::run_blocking(lane->shard, lane->tasks.join());
+}
+
+HttpServer::Stats HttpServer::stats() const noexcept {
+    Stats stats;
+    stats.open = impl_->open.load(std::memory_order_relaxed);
+    stats.accepted = impl_->accepted.load(std::memory_order_relaxed);
+    stats.refused = impl_->refused.load(std::memory_order_relaxed);
+    stats.requests = impl_->requests.load(std::memory_order_relaxed);
+    stats.bad_requests = impl_->bad_requests.load(std::memory_order_relaxed);
+    stats.websockets = impl_->websockets.load(std::memory_order_relaxed);
+    return stats;
+}
+
+}  // namespace oavc::net
