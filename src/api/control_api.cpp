@@ -2,10 +2,10 @@
 
 #include "api/turns.hpp"
 #include "net/http_server.hpp"
+#include "net/json_text.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
-#include <boost/json/serialize.hpp>
 
 #include <algorithm>
 #include <charconv>
@@ -144,7 +144,7 @@ json::array turns_json(const std::vector<TurnRecord>& turns) {
 net::HttpResponse reply(int status, const json::object& body) {
     net::HttpResponse response;
     response.status = status;
-    response.body = json::serialize(body);
+    response.body = net::json_text(body);
     response.body += '\n';
     response.content_type = "application/json";
     response.headers["Cache-Control"] = "no-store";

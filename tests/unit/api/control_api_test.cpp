@@ -1,0 +1,144 @@
+#include "api/control_api.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/json/parse.hpp>
+
+#include <gtest/gtest.h>
+
+#include <optional>
+#include <string>
+
+namespace oavc::api {
+namespace {
+
+namespace json = boost::json;
+using Kind = pipeline::CallEvent::Kind;
+
+class ControlApiTest : public testing::Test {
+protected:
+    void happen(Kind kind, std::uint32_t turn = 0, std::string text = {}) {
+        pipeline::CallEvent event;
+        event.kind = kind;
+        event.turn = turn;
+        event.text = std::move(text);
+        event.since_start = milliseconds{++clock_ * 100};
+        event.latency.heard = 612'340us;
+        transports::CallInfo call;
+        call.via = "opensips";
+        call.native_id = "B2B.1/2 3";
+        log.on_call_event({"s1"}, call, event);
+    }
+
+    net::HttpResponse get(std::string target, net::HttpHeaders headers = {}, bool loopback = true) {
+        start(std::move(target), std::move(headers), loopback);
+        EXPECT_TRUE(response) << "answered at once";
+        return response.value_or(net::HttpResponse{});
+    }
+
+    void start(std::string target, net::HttpHeaders headers = {}, bool loopback = true) {
+        response.reset();
+        net::HttpRequest request;
+        request.method = "GET";
+        request.target = std::move(target);
+        request.headers = std::move(headers);
+        request.peer_is_loopback = loopback;
+        asio::co_spawn(
+            shard.context(),
+            api->handle(shard, std::move(request)),
+            [this](std::exception_ptr, net::HttpResponse answer) { response = std::move(answer); }
+        );
+        shard.context().restart();
+        shard.context().poll();
+    }
+
+    void configure(std::string token) {
+        Config config;
+        config.token = std::move(token);
+        api.emplace(std::move(config), log);
+    }
+
+    async::Shard shard{0};
+    CallLog log;
+    std::optional<ControlApi> api{std::in_place, Config{}, log};
+    std::optional<net::HttpResponse> response;
+
+private:
+    int clock_{0};
+};
+
+TEST_F(ControlApiTest, WithoutATokenAnswersLocalClientsOnlyAndSaysWhatToDo) {
+    EXPECT_EQ(get("/api/v1/calls").status, 200);
+    const auto refused = get("/api/v1/calls", {}, false);
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_NE(refused.body.find("[api] token"), std::string::npos);
+}
+
+TEST_F(ControlApiTest, WithATokenAsksEverybodyForIt) {
+    configure("s3cret");
+    EXPECT_EQ(get("/api/v1/calls").status, 401);
+    EXPECT_EQ(get("/api/v1/calls", {{"Authorization", "Bearer s3cret"}}, false).status, 200);
+    EXPECT_EQ(get("/api/v1/calls", {{"authorization", "bearer s3cret"}}, false).status, 200);
+    EXPECT_EQ(get("/api/v1/calls", {{"Authorization", "Bearer s3cre"}}).status, 401);
+    EXPECT_EQ(get("/api/v1/calls", {{"Authorization", "Bearer s3crets3cret"}}).status, 401);
+    EXPECT_EQ(get("/api/v1/calls", {{"Authorization", "Basic s3cret"}}).status, 401);
+    EXPECT_EQ(get("/api/v1/calls", {{"Authorization", "Bearer "}}).status, 401);
+}
+
+TEST_F(ControlApiTest, TellsACallByItsEncodedNativeId) {
+    happen(Kind::started);
+    happen(Kind::answered);
+    happen(Kind::caller_said, 1, "what time is it");
+    happen(Kind::sentence, 1, "It is noon.");
+    happen(Kind::reply_started, 1);
+    happen(Kind::heard, 1, "It is noon.");
+    const auto answer = get("/api/v1/calls/B2B.1%2F2%203");
+    ASSERT_EQ(answer.status, 200);
+    EXPECT_EQ(answer.content_type, "application/json");
+    const auto body = json::parse(answer.body);
+    EXPECT_EQ(body.at("session").as_string(), "s1");
+    EXPECT_EQ(body.at("state").as_string(), "answered");
+    EXPECT_EQ(body.at("transcript").at(0).at("who").as_string(), "caller");
+    EXPECT_EQ(body.at("transcript").at(1).at("text").as_string(), "It is noon.");
+    EXPECT_DOUBLE_EQ(body.at("turns").at(0).at("latency").at("heard_ms").as_double(), 612.3);
+    EXPECT_EQ(get("/api/v1/calls/unknown").status, 404);
+}
+
+TEST_F(ControlApiTest, HandsOutEventsFromWhereTheWatcherLeftOff) {
+    happen(Kind::started);
+    happen(Kind::answered);
+    const auto body = json::parse(get("/api/v1/calls/s1/events?after=1").body);
+    ASSERT_EQ(body.at("events").as_array().size(), 1U);
+    EXPECT_EQ(body.at("events").at(0).at("kind").as_string(), "answered");
+    EXPECT_EQ(body.at("events").at(0).at("since_start_ms").as_int64(), 200);
+    EXPECT_EQ(body.at("next").as_int64(), 2);
+    EXPECT_FALSE(body.at("complete").as_bool());
+    happen(Kind::ended, 0, "bye");
+    EXPECT_TRUE(json::parse(get("/api/v1/calls/s1/events?after=2").body).at("complete").as_bool());
+}
+
+TEST_F(ControlApiTest, WaitsForTheNextEventWhenAsked) {
+    happen(Kind::started);
+    start("/api/v1/calls/s1/events?after=1&wait_ms=99999999999");
+    EXPECT_FALSE(response);
+    happen(Kind::partial, 1, "caf\xC3");  // broken UTF-8 from a carrier must not break the JSON
+    shard.context().poll();
+    ASSERT_TRUE(response);
+    const auto body = json::parse(response->body);
+    EXPECT_EQ(body.at("events").at(0).at("text").as_string(), "caf\xEF\xBF\xBD");
+}
+
+TEST_F(ControlApiTest, RefusesNumbersThatAreNone) {
+    happen(Kind::started);
+    EXPECT_EQ(get("/api/v1/calls/s1/events?after=-1").status, 400);
+    EXPECT_EQ(get("/api/v1/calls/s1/events?wait_ms=soon").status, 400);
+    EXPECT_EQ(get("/api/v1/calls/s1/words").status, 404);
+}
+
+TEST(PercentDecoded, LeavesBrokenEscapesAsTheyAre) {
+    EXPECT_EQ(percent_decoded("a%20b%2fc"), "a b/c");
+    EXPECT_EQ(percent_decoded("50%"), "50%");
+    EXPECT_EQ(percent_decoded("%zz+%4"), "%zz+%4");
+}
+
+}  // namespace
+}  // namespace oavc::api
