@@ -1,6 +1,7 @@
 #include "net/udp.hpp"
 
 #include <boost/asio/buffer.hpp>
+#include <boost/asio/io_context.hpp>
 
 #include <sys/socket.h>
 
@@ -73,6 +74,13 @@ UdpSocket::~UdpSocket() {
     state_->stats = nullptr;
 }
 
+void UdpSocket::set_receive_buffer(std::size_t bytes) noexcept {
+    error_code ignored;
+    state_->socket.set_option(
+        asio::socket_base::receive_buffer_size{static_cast<int>(bytes)}, ignored
+    );
+}
+
 void UdpSocket::start(Handler handler) {
     state_->handler = std::move(handler);
     state_->wait();
@@ -101,6 +109,20 @@ void UdpSocket::close() noexcept {
     state_->closed = true;
     error_code ignored;
     state_->socket.close(ignored);
+}
+
+Result<asio::ip::address> source_address_towards(const UdpEndpoint& remote) noexcept {
+    // A connected UDP socket is bound to the address that its route begins with.
+    asio::io_context unused{1};
+    asio::ip::udp::socket socket{unused};
+    error_code error;
+    socket.open(remote.protocol(), error);
+    if (error) return error;
+    socket.connect(remote, error);
+    if (error) return error;
+    const auto local = socket.local_endpoint(error);
+    if (error) return error;
+    return local.address();
 }
 
 std::string to_string(const UdpEndpoint& endpoint) {

@@ -43,6 +43,9 @@ public:
 
     UdpEndpoint local_endpoint() const noexcept { return local_; }
 
+    /// Asks the kernel to queue this much while we are busy. It may grant less.
+    void set_receive_buffer(std::size_t bytes) noexcept;
+
     /// Begins to hand every datagram to `handler`, until `close`. Call once.
     void start(Handler handler);
 
@@ -60,6 +63,9 @@ private:
     UdpEndpoint local_;
     Stats stats_;
 };
+
+/// The local address that packets to `remote` leave from, as routing has it. Sends nothing.
+Result<boost::asio::ip::address> source_address_towards(const UdpEndpoint& remote) noexcept;
 
 /// "127.0.0.1:8090", "[::1]:8090". For logs and errors.
 std::string to_string(const UdpEndpoint& endpoint);

@@ -31,6 +31,10 @@ struct Config {
     std::chrono::seconds media_timeout{
         30};  ///< no RTP for this long, while not held: the call ends
 
+    /// Everything that is wrong, in sentences that say what to change. `max_calls`: what the port
+    /// range must hold ([limits] max_calls); 0: not checked.
+    std::vector<std::string> validate(std::size_t max_calls = 0) const;
+
     /// Calls that the port range can carry at once.
     std::size_t port_capacity() const noexcept {
         const std::size_t first = (rtp_port_start + 1u) / 2;

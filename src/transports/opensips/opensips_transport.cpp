@@ -1,0 +1,232 @@
+#include "transports/opensips/opensips_transport.hpp"
+
+#include "base/random.hpp"
+#include "net/udp.hpp"
+
+#include <boost/asio/error.hpp>
+#include <boost/asio/this_coro.hpp>
+
+#include <utility>
+
+namespace oavc::transports::opensips {
+
+namespace {
+
+/// Phones set to "RTP and INFO" send each key twice, at about the same time.
+constexpr milliseconds same_key{700};
+
+std::string_view usual_reason(int status) noexcept {
+    switch (status) {
+        case 480:
+            return "Temporarily Unavailable";
+        case 486:
+            return "Busy Here";
+        case 488:
+            return "Not Acceptable Here";
+        case 500:
+            return "Server Internal Error";
+        case 503:
+            return "Service Unavailable";
+        case 603:
+            return "Decline";
+        default:
+            return "Rejected";
+    }
+}
+
+}  // namespace
+
+OpensipsTransport::OpensipsTransport(
+    async::Shard& shard,
+    Exchange& exchange,
+    const Config& config,
+    CallNumber number,
+    UaSession session,
+    RtpPortPair ports,
+    log::Logger log
+)
+    : shard_{shard},
+      exchange_{exchange},
+      config_{config},
+      number_{number},
+      log_{std::move(log)},
+      session_{std::move(session)},
+      changed_{shard.executor()} {
+    RtpLeg::Observer& observer = *this;
+    leg_.emplace(shard_, std::move(ports), config_.media_timeout, observer);
+    exchange_.call_began(number_, *this);
+}
+
+OpensipsTransport::~OpensipsTransport() {
+    const auto port = leg_->port();
+    leg_.reset();  // closes the sockets before the port is given back
+    exchange_.call_ended(number_, port, session_.take_leftovers());
+}
+
+/// Our address in SDP: as configured, else where packets to the caller leave from.
+std::string OpensipsTransport::local_address() const {
+    if (!config_.rtp_advertised_ip.empty()) return config_.rtp_advertised_ip;
+    if (const auto bound = net::parse_endpoint(config_.rtp_bind_ip, 0);
+        bound && !bound->address().is_unspecified()) {
+        return config_.rtp_bind_ip;
+    }
+    // A caller whose address is unknown or a name is reached as OpenSIPS is.
+    for (const auto* towards : {&session_.caller_address(), &config_.mi_ip}) {
+        const auto remote = net::parse_endpoint(*towards, 9);
+        if (!remote || remote->address().is_unspecified()) continue;
+        if (const auto address = net::source_address_towards(*remote)) return address->to_string();
+    }
+    return "127.0.0.1";
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::connect() {
+    session_.answer({local_address(), leg_->port(), random_u32(), 1});
+    run_actions();
+    while (!answered_ && !end_) {
+        if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
+    }
+    if (end_) {
+        if (end_->reason == EndReason::carrier_lost) co_return OpensipsErrc::no_answer;
+        co_return OpensipsErrc::gone;
+    }
+    co_return Result<void>{};
+}
+
+asio::awaitable<void> OpensipsTransport::reject(int status, std::string reason) {
+    if (status < 300 || status > 699) status = 480;
+    session_.reject(status, reason.empty() ? usual_reason(status) : std::string_view{reason});
+    run_actions();
+    co_await finish();
+}
+
+asio::awaitable<void> OpensipsTransport::hang_up() {
+    session_.hang_up();
+    run_actions();
+    co_await finish();
+}
+
+/// Waits until OpenSIPS has been told; bounded by the attempts and the timeout of our requests.
+/// What is cut short here is sent by the destructor's leftovers.
+asio::awaitable<void> OpensipsTransport::finish() {
+    co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+    while (!session_.finished())
+        co_await changed_.wait();
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::transfer(std::string target) {
+    transfer_done_.reset();
+    if (const auto begun = session_.transfer(target, Clock::now()); !begun) co_return begun.error();
+    run_actions();
+    while (!transfer_done_ && !end_) {
+        if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
+    }
+    if (transfer_done_ && transfer_done_->ok) co_return Result<void>{};
+    if (!transfer_done_) co_return OpensipsErrc::gone;
+    log_.warn("transfer failed", log::kv("status", transfer_done_->status));
+    co_return OpensipsErrc::rejected_by_peer;
+}
+
+asio::awaitable<MediaEnd> OpensipsTransport::receive_audio(MediaSink& sink) {
+    if (!answered_ && !end_) co_return MediaEnd{EndReason::protocol_error, "not answered"};
+    if (end_) co_return *end_;
+    sink_ = &sink;
+    leg_->attach(sink);
+    if (held_) sink.on_hold(true);
+    while (!end_) {
+        if (!co_await changed_.wait()) break;
+    }
+    leg_->detach();
+    sink_ = nullptr;
+    if (!end_) co_return MediaEnd{EndReason::we_hung_up, "cancelled"};
+    co_return *end_;
+}
+
+void OpensipsTransport::on_event(const UaEvent& event) {
+    session_.on_event(event, Clock::now());
+    run_actions();
+}
+
+void OpensipsTransport::on_mi(std::uint32_t token, const MiOutcome& outcome) {
+    session_.on_mi(token, outcome, Clock::now());
+    run_actions();
+    if (session_.finished()) changed_.notify();
+}
+
+void OpensipsTransport::on_lost(std::string reason) {
+    session_.on_lost(std::move(reason));
+    run_actions();
+    changed_.notify();
+}
+
+void OpensipsTransport::on_media_timeout() noexcept {
+    session_.give_up(EndReason::media_timeout, "no RTP came");
+    run_actions();
+}
+
+void OpensipsTransport::on_leg_tick(TimePoint now) noexcept {
+    if (const auto deadline = session_.next_deadline(); deadline && now >= *deadline) {
+        session_.on_time(now);
+        run_actions();
+    }
+    if (leg_->is_pinned() != pin_reported_) {
+        pin_reported_ = leg_->is_pinned();
+        if (pin_reported_) {
+            const auto where = net::to_string(*leg_->remote());
+            log_.debug("caller's media address learned", log::kv("address", log::pii(where)));
+        }
+    }
+}
+
+void OpensipsTransport::on_rtp_digit(char digit) noexcept { press(digit, DigitSource::rtp_event); }
+
+void OpensipsTransport::press(char digit, DigitSource source) noexcept {
+    const auto now = Clock::now();
+    const bool twin = last_press_ && last_press_->digit == digit && last_press_->source != source &&
+                      now - last_press_->at < same_key;
+    if (twin) {
+        last_press_.reset();
+        return;
+    }
+    last_press_ = Press{digit, source, now};
+    if (sink_ != nullptr) sink_->on_digit(digit, source);
+}
+
+void OpensipsTransport::media_changed(const sip::NegotiatedAudio& audio) {
+    leg_->apply(audio);
+    const bool held = leg_->is_held();
+    if (held == held_) return;
+    held_ = held;
+    if (sink_ != nullptr) sink_->on_hold(held);
+}
+
+void OpensipsTransport::run_actions() {
+    bool notify = false;
+    while (auto action = session_.next_action()) {
+        if (auto* send = std::get_if<UaSession::SendMi>(&*action)) {
+            exchange_.send_mi(number_, send->token, std::move(send->command));
+            continue;
+        }
+        notify = true;
+        if (const auto* answered = std::get_if<UaSession::Answered>(&*action)) {
+            log_.debug(
+                "OpenSIPS took our answer",
+                log::kv("codec", sip::to_string(answered->audio.codec)),
+                log::kv("ptime_ms", answered->audio.ptime),
+                log::kv("rtp_port", leg_->port())
+            );
+            media_changed(answered->audio);
+            answered_ = true;
+        } else if (const auto* changed = std::get_if<UaSession::MediaChanged>(&*action)) {
+            media_changed(changed->audio);
+        } else if (const auto* digit = std::get_if<UaSession::Digit>(&*action)) {
+            press(digit->digit, DigitSource::sip_info);
+        } else if (const auto* done = std::get_if<UaSession::TransferDone>(&*action)) {
+            transfer_done_ = *done;
+        } else if (auto* over = std::get_if<UaSession::CallOver>(&*action)) {
+            end_ = std::move(over->end);
+        }
+    }
+    if (notify) changed_.notify();
+}
+
+}  // namespace oavc::transports::opensips

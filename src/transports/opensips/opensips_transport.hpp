@@ -1,0 +1,120 @@
+#pragma once
+
+#include "async/shard.hpp"
+#include "async/signal.hpp"
+#include "observability/log.hpp"
+#include "transports/opensips/config.hpp"
+#include "transports/opensips/rtp_leg.hpp"
+#include "transports/opensips/rtp_ports.hpp"
+#include "transports/opensips/ua_session.hpp"
+#include "transports/transport.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace oavc::transports::opensips {
+
+/// Names one call among all of a listener's, for messages between shards.
+struct CallNumber {
+    std::uint64_t value{0};
+    friend auto operator<=>(const CallNumber&, const CallNumber&) = default;
+};
+
+class OpensipsTransport;
+
+/// What a call needs from the shard that owns the sockets towards OpenSIPS. Implemented by the
+/// listener. Thread: the call's shard; the work is done elsewhere.
+class Exchange {
+public:
+    /// From now on events and results of this call go to `transport`.
+    virtual void call_began(CallNumber call, OpensipsTransport& transport) = 0;
+    /// Sends a request; its outcome comes back as OpensipsTransport::on_mi.
+    virtual void send_mi(CallNumber call, std::uint32_t token, MiCommand command) = 0;
+    /// The transport goes away: nothing must reach it any more. `leftovers` are still sent, in
+    /// order; the port pair is free again.
+    virtual void call_ended(
+        CallNumber call, std::uint16_t port, std::vector<MiCommand> leftovers
+    ) = 0;
+
+protected:
+    ~Exchange() = default;
+};
+
+/// One call that came through OpenSIPS in UA-session mode. Owner: the call's Session. Thread: the
+/// call's shard. Destroyed early, it refuses or hangs up what it stood for.
+class OpensipsTransport final : public Transport, private RtpLeg::Observer {
+public:
+    /// Everything but the parts is borrowed and outlives the transport.
+    OpensipsTransport(
+        async::Shard& shard,
+        Exchange& exchange,
+        const Config& config,
+        CallNumber number,
+        UaSession session,
+        RtpPortPair ports,
+        log::Logger log
+    );
+    OpensipsTransport(const OpensipsTransport&) = delete;
+    OpensipsTransport& operator=(const OpensipsTransport&) = delete;
+    ~OpensipsTransport() override;
+
+    // Transport
+    const CallInfo& info() const noexcept override { return session_.info(); }
+    asio::awaitable<Result<void>> connect() override;
+    asio::awaitable<void> reject(int status, std::string reason) override;
+    const media::AudioFormat& format() const noexcept override { return format_; }
+    asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
+    std::size_t send_room() const noexcept override { return leg_->send_room(); }
+    bool send_audio(media::FrameView frame) noexcept override { return leg_->send_audio(frame); }
+    milliseconds unheard() const noexcept override { return milliseconds{0}; }
+    milliseconds clear_audio() noexcept override { return milliseconds{0}; }
+    asio::awaitable<void> hang_up() override;
+    asio::awaitable<Result<void>> transfer(std::string target) override;
+    MediaStats stats() const noexcept override { return leg_->stats(); }
+
+    // From the listener, on the call's shard.
+    void on_event(const UaEvent& event);
+    void on_mi(std::uint32_t token, const MiOutcome& outcome);
+    void on_lost(std::string reason);
+
+private:
+    // RtpLeg::Observer
+    void on_media_timeout() noexcept override;
+    void on_leg_tick(TimePoint now) noexcept override;
+    void on_rtp_digit(char digit) noexcept override;
+
+    void run_actions();
+    void media_changed(const sip::NegotiatedAudio& audio);
+    void press(char digit, DigitSource source) noexcept;
+    std::string local_address() const;
+    asio::awaitable<void> finish();
+
+    // Given to us.
+    async::Shard& shard_;
+    Exchange& exchange_;
+    const Config& config_;
+    const CallNumber number_;
+    log::Logger log_;
+    // Owned.
+    UaSession session_;
+    std::optional<RtpLeg> leg_;
+    async::Signal changed_;  ///< of anything below
+    // State.
+    media::AudioFormat format_;
+    bool answered_{false};
+    bool held_{false};
+    bool pin_reported_{false};
+    MediaSink* sink_{nullptr};
+    std::optional<MediaEnd> end_;
+    std::optional<UaSession::TransferDone> transfer_done_;
+    struct Press {
+        char digit;
+        DigitSource source;
+        TimePoint at;
+    };
+    std::optional<Press> last_press_;
+};
+
+}  // namespace oavc::transports::opensips

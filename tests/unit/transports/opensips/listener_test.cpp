@@ -1,0 +1,666 @@
+// The whole transport over real loopback UDP, against a fake OpenSIPS and a fake caller.
+#include "async/shard_pool.hpp"
+#include "base/bytes.hpp"
+#include "media/g711.hpp"
+#include "media/rtp.hpp"
+#include "sip/sdp.hpp"
+#include "support/fake_opensips.hpp"
+#include "transports/opensips/opensips_listener.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_future.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <condition_variable>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace oavc::transports::opensips {
+namespace {
+
+using test::FakeOpensips;
+using test::UdpPeer;
+
+/// Plays the pipeline: answers, listens, and speaks a constant level that is easy to recognise.
+class Pipeline final : public CallHandler, private AdmissionSlot::Owner {
+public:
+    static constexpr media::Sample our_level = 8000;
+
+    struct Call final : MediaSink {
+        std::unique_ptr<Transport> transport;
+        async::Shard* shard{nullptr};
+        std::atomic<int> loud_frames{0};
+        std::atomic<int> frames{0};
+        std::atomic<int> held{0};  ///< times
+        std::atomic<int> resumed{0};
+        std::atomic<bool> connected{false};
+        std::mutex mutex;
+        std::string digits;
+        std::optional<MediaEnd> end;
+        MediaStats stats;
+
+        void on_frame(media::FrameView frame, TimePoint, bool) noexcept override {
+            ++frames;
+            const auto peak = *std::max_element(frame.samples.begin(), frame.samples.end());
+            if (peak > 1000) ++loud_frames;
+        }
+        void on_tick(TimePoint) noexcept override {
+            std::array<media::Sample, 160> speech;
+            speech.fill(our_level);
+            while (transport->send_room() > 0)
+                transport->send_audio({speech, narrowband});
+        }
+        void on_digit(char digit, DigitSource) noexcept override {
+            const std::lock_guard lock{mutex};
+            digits += digit;
+        }
+        void on_hold(bool is_held) noexcept override { ++(is_held ? held : resumed); }
+    };
+
+    AdmissionSlot admit() noexcept override {
+        if (active_.load() >= limit.load()) return {};
+        ++active_;
+        return AdmissionSlot{*this};
+    }
+
+    asio::awaitable<void> run_call(
+        async::Shard& shard, std::unique_ptr<Transport> transport, AdmissionSlot slot
+    ) override {
+        auto call = std::make_shared<Call>();
+        call->shard = &shard;
+        call->transport = std::move(transport);
+        {
+            const std::lock_guard lock{mutex_};
+            calls_.push_back(call);
+        }
+        changed_.notify_all();
+        if (reject_with != 0) {
+            co_await call->transport->reject(reject_with, "");
+        } else if (const auto connected = co_await call->transport->connect()) {
+            call->connected = true;
+            const auto end = co_await call->transport->receive_audio(*call);
+            {
+                const std::lock_guard lock{call->mutex};
+                call->end = end;
+                call->stats = call->transport->stats();
+            }
+            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+            co_await call->transport->hang_up();
+        } else {
+            const std::lock_guard lock{call->mutex};
+            call->end = MediaEnd{EndReason::protocol_error, connected.error().message()};
+        }
+        call->transport.reset();
+        slot = {};
+        ++finished_;
+        changed_.notify_all();
+    }
+
+    std::shared_ptr<Call> wait_for_call(std::size_t index = 0) {
+        std::unique_lock lock{mutex_};
+        changed_.wait_for(lock, std::chrono::seconds{10}, [&] { return calls_.size() > index; });
+        return calls_.size() > index ? calls_[index] : nullptr;
+    }
+    bool wait_until_finished(int count = 1) {
+        std::unique_lock lock{mutex_};
+        // The counter is not changed under the lock: look again now and then.
+        for (int i = 0; i < 1000 && finished_.load() < count; ++i) {
+            changed_.wait_for(lock, std::chrono::milliseconds{10});
+        }
+        return finished_.load() >= count;
+    }
+    int active() const { return active_.load(); }
+
+    std::atomic<int> limit{100};
+    std::atomic<int> reject_with{0};
+
+private:
+    void release_slot() noexcept override { --active_; }
+
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::vector<std::shared_ptr<Call>> calls_;
+    std::atomic<int> active_{0};
+    std::atomic<int> finished_{0};
+};
+
+/// The caller's phone: an RTP socket and what it sends.
+struct Phone {
+    UdpPeer rtp;
+    std::uint16_t sequence{1000};
+    std::uint32_t timestamp{0};
+
+    std::string sdp(const std::string& more = "", int port = 0, int version = 1) const {
+        return "v=0\r\no=caller 100 " + std::to_string(version) +
+               " IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio " +
+               std::to_string(port == 0 ? rtp.port() : port) +
+               " RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n" + more;
+    }
+
+    /// 20 ms of loud audio.
+    void speak(std::uint16_t to, const UdpPeer* from = nullptr) {
+        std::array<std::byte, 160> payload;
+        payload.fill(std::byte{0x90});  // µ-law, far from silence
+        send(0, payload, to, from);
+        timestamp += 160;
+    }
+    void press(int event, std::uint16_t to) {
+        for (const unsigned end : {0u, 0x80u, 0x80u}) {
+            const std::array payload{
+                std::byte(event), std::byte(end | 10), std::byte{2}, std::byte{0x80}};
+            send(101, payload, to, nullptr);
+        }
+        timestamp += 640;
+    }
+    void send(
+        std::uint8_t type, std::span<const std::byte> payload, std::uint16_t to, const UdpPeer* from
+    ) {
+        media::RtpPacketView packet;
+        packet.payload_type = {type};
+        packet.sequence_number = sequence++;
+        packet.timestamp = {timestamp};
+        packet.ssrc = {77};
+        packet.payload = payload;
+        std::array<std::byte, 300> buffer;
+        const auto datagram = media::build_rtp(packet, buffer);
+        (from != nullptr ? *from : rtp).send(as_text(*datagram), to);
+    }
+
+    /// Whether a packet with our speech (or, if not `loud`, silence) comes in time.
+    bool hears(bool loud, const UdpPeer* at = nullptr, int most = 300) const {
+        const auto& socket = at != nullptr ? *at : rtp;
+        for (int i = 0; i < most; ++i) {
+            const auto got = socket.receive();
+            if (!got) return false;
+            const auto packet = media::parse_rtp(as_bytes(got->datagram));
+            if (!packet || packet->payload.size() != 160) continue;
+            std::array<media::Sample, 160> samples;
+            media::g711::ulaw_decode(packet->payload, samples);
+            const auto level = *std::max_element(samples.begin(), samples.end());
+            if (loud == (level > Pipeline::our_level / 2)) return true;
+        }
+        return false;
+    }
+};
+
+std::uint16_t answered_port(const FakeOpensips::Request& request) {
+    const auto sdp = sip::parse_sdp(request.text("body"));
+    return sdp && !sdp->media.empty() ? sdp->media[0].port : std::uint16_t{0};
+}
+
+/// An even port with free neighbours, as far as one can tell.
+std::uint16_t some_port() {
+    for (;;) {
+        const UdpPeer probe;
+        if (probe.port() < 65'000) return static_cast<std::uint16_t>((probe.port() + 2) / 2 * 2);
+    }
+}
+
+class OpensipsListenerTest : public testing::Test {
+protected:
+    OpensipsListenerTest() {
+        config.event_ip = "127.0.0.1";
+        config.event_port = 0;
+        config.mi_port = opensips.mi_port();
+        config.mi_timeout = 200ms;
+        config.subscribe_expire = std::chrono::seconds{1};  // a round every 333 ms
+        config.subscribe_retry = 50ms;
+        config.rtp_bind_ip = "127.0.0.1";
+        config.rtp_port_start = some_port();
+        config.rtp_port_end = static_cast<std::uint16_t>(config.rtp_port_start + 39);
+        shards.start();
+    }
+    ~OpensipsListenerTest() override {
+        if (listener) listener->stop();
+        listener.reset();
+        shards.drain_and_join();
+        EXPECT_EQ(pipeline.active(), 0);
+    }
+
+    void start() {
+        listener = std::make_unique<OpensipsListener>(config, shards, pipeline, log::Logger{});
+        listener->start();
+        ASSERT_TRUE(opensips.wait_for_subscriber());
+    }
+
+    /// An answered call with audio in both directions.
+    struct Up {
+        std::string key;
+        std::uint16_t port;  ///< our RTP
+        std::shared_ptr<Pipeline::Call> call;
+    };
+    Up call_up(std::size_t index = 0) {
+        Up up;
+        up.key = opensips.invite(phone.sdp());
+        const auto reply = opensips.wait_for("ua_session_reply INVITE 200", up.key);
+        EXPECT_TRUE(reply.has_value());
+        if (!reply) return up;
+        up.port = answered_port(*reply);
+        up.call = pipeline.wait_for_call(index);
+        phone.speak(up.port);
+        EXPECT_TRUE(phone.hears(true));
+        return up;
+    }
+    template <class Condition>
+    bool speak_until(const Up& up, Condition condition) {
+        for (int i = 0; i < 500; ++i) {
+            if (condition()) return true;
+            phone.speak(up.port);
+            (void)phone.rtp.receive(100ms);  // our packets are the clock
+        }
+        return condition();
+    }
+
+    FakeOpensips opensips;
+    Config config;
+    async::ShardPool shards{2};
+    Pipeline pipeline;
+    Phone phone;
+    std::unique_ptr<OpensipsListener> listener;
+};
+
+TEST_F(OpensipsListenerTest, ACallIsAnsweredHeardBothWaysAndEndedByTheCaller) {
+    start();
+    const auto up = call_up();
+    EXPECT_EQ(up.call->transport->info().to, "bot");
+    EXPECT_EQ(up.call->transport->info().from, "caller@127.0.0.1");
+    EXPECT_EQ(up.port % 2, 0);
+    EXPECT_GE(up.port, config.rtp_port_start);
+    EXPECT_LE(up.port, config.rtp_port_end);
+    EXPECT_TRUE(speak_until(up, [&] { return up.call->loud_frames >= 5; }));
+    phone.press(5, up.port);
+    opensips.request(up.key, "INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay\r\n");
+    ASSERT_TRUE(opensips.wait_for("ua_session_reply INFO 200", up.key).has_value());
+    EXPECT_TRUE(speak_until(up, [&] {
+        const std::lock_guard lock{up.call->mutex};
+        return up.call->digits == "57" || up.call->digits == "75";
+    }));
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::caller_hung_up);
+    EXPECT_GE(up.call->stats.received, 5u);
+    EXPECT_GE(up.call->stats.sent, 2u);
+    EXPECT_EQ(up.call->stats.rejected, 0u);
+    EXPECT_EQ(opensips.count("ua_session_terminate"), 0u);
+    (void)listener->stats();  // lets the call's last message to shard 0 pass
+    EXPECT_EQ(listener->stats().rtp_ports_in_use, 0u);
+}
+
+TEST_F(OpensipsListenerTest, HoldSilencesBothDirectionsUntilItIsResumed) {
+    start();
+    const auto up = call_up();
+    opensips.clear_requests();
+    opensips.reinvite(up.key, phone.sdp("a=sendonly\r\n", 0, 2));
+    const auto hold = opensips.wait_for("ua_session_reply INVITE 200", up.key);
+    ASSERT_TRUE(hold.has_value());
+    EXPECT_NE(hold->text("body").find("a=recvonly"), std::string::npos);
+    // What was sent before the hold may still lie in our socket; then there is nothing.
+    while (phone.rtp.receive(100ms)) {
+    }
+    EXPECT_EQ(up.call->held, 1);
+    const int frames = up.call->frames;
+    for (int i = 0; i < 5; ++i)
+        phone.speak(up.port);
+    EXPECT_FALSE(phone.rtp.receive(100ms).has_value());
+    EXPECT_EQ(up.call->frames, frames);
+    opensips.clear_requests();
+    opensips.reinvite(up.key, phone.sdp("", 0, 3));
+    ASSERT_TRUE(opensips.wait_for("ua_session_reply INVITE 200", up.key).has_value());
+    EXPECT_TRUE(phone.hears(true));
+    EXPECT_EQ(up.call->resumed, 1);
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, ARestartOfOpensipsEndsItsCallsAndIsSubscribedToAgain) {
+    start();
+    const auto up = call_up();
+    opensips.restart();
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::carrier_lost);
+    ASSERT_TRUE(opensips.wait_for_subscriber());
+    EXPECT_EQ(listener->stats().calls_lost, 1u);
+    const auto next = call_up(1);
+    EXPECT_NE(next.port, 0);
+    opensips.bye(next.key);
+    ASSERT_TRUE(pipeline.wait_until_finished(2));
+}
+
+TEST_F(OpensipsListenerTest, ACallThatCameWhileNobodyWasSubscribedIsAnswered) {
+    const auto key = opensips.invite(phone.sdp());
+    ASSERT_EQ(opensips.state(key), 1);
+    start();
+    const auto reply = opensips.wait_for("ua_session_reply INVITE 200", key);
+    ASSERT_TRUE(reply.has_value());
+    const auto call = pipeline.wait_for_call();
+    // Its offer was never seen: we hear where its audio comes from.
+    EXPECT_FALSE(phone.rtp.receive(60ms).has_value());
+    phone.speak(answered_port(*reply));
+    EXPECT_TRUE(phone.hears(true));
+    EXPECT_EQ(listener->stats().adopted, 1u);
+    opensips.bye(key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(call->end->reason, EndReason::caller_hung_up);
+}
+
+TEST_F(OpensipsListenerTest, ACallThatWasCancelledWhileNobodyWasSubscribedIsFinished) {
+    const auto key = opensips.invite(phone.sdp());
+    opensips.cancel(key);
+    start();
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 487", key).has_value());
+    EXPECT_TRUE(opensips.wait_until_gone(key));
+}
+
+TEST_F(OpensipsListenerTest, ASessionThatOpensipsEndedWithoutAnEventIsNoticed) {
+    start();
+    const auto up = call_up();
+    const auto other = call_up(1);
+    opensips.forget(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::carrier_lost);
+    phone.rtp.drain();
+    EXPECT_TRUE(phone.hears(true));
+    opensips.bye(other.key);
+    ASSERT_TRUE(pipeline.wait_until_finished(2));
+    EXPECT_EQ(other.call->end->reason, EndReason::caller_hung_up);
+}
+
+TEST_F(OpensipsListenerTest, GarbageToEveryPortChangesNothing) {
+    start();
+    const auto up = call_up();
+    const auto mi_socket = opensips.wait_for("ua_session_reply INVITE 200")->from;
+    const UdpPeer stranger;
+    std::string noise;
+    for (int i = 0; i < 3000; ++i)
+        noise += static_cast<char>(i * 7919 >> 3);
+    for (const std::size_t size : {0u, 1u, 2u, 11u, 12u, 28u, 172u, 1400u, 3000u}) {
+        const auto bytes = std::string_view{noise}.substr(0, size);
+        for (const int port :
+             {int{listener->event_endpoint().port()}, int{mi_socket}, int{up.port}, up.port + 1}) {
+            stranger.send(bytes, static_cast<std::uint16_t>(port));
+        }
+        opensips.send_event_bytes(std::string{bytes});
+    }
+    stranger.send(R"({"jsonrpc":"2.0","result":"OK","id":1})", mi_socket);
+    EXPECT_TRUE(speak_until(up, [&, was = up.call->loud_frames.load()] {
+        return up.call->loud_frames > was + 5;
+    }));
+    EXPECT_TRUE(phone.hears(true));
+    const auto stats = listener->stats();
+    EXPECT_GE(stats.broken_events, 18u);
+    EXPECT_EQ(stats.calls, 1u);
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::caller_hung_up);
+    EXPECT_GE(up.call->stats.rejected, 9u);
+}
+
+TEST_F(OpensipsListenerTest, EventsFromOtherAddressesAreIgnored) {
+    config.event_ip = "0.0.0.0";
+    start();
+    const UdpPeer stranger{"127.0.0.2"};
+    stranger.send(
+        FakeOpensips::event_text("B2B.1.1.1795338852.1", "NEW", "INVITE", phone.sdp()),
+        listener->event_endpoint().port()
+    );
+    const auto up = call_up();  // comes after it
+    EXPECT_EQ(listener->stats().foreign_events, 1u);
+    EXPECT_EQ(listener->stats().calls, 1u);
+    EXPECT_EQ(opensips.count("ua_session_reply INVITE 200"), 1u);
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, TheCallersRealAddressIsLearnedOnceAndThenPinned) {
+    start();
+    const UdpPeer nat;  // where its packets really come from; the SDP names `phone.rtp`
+    const UdpPeer stranger;
+    const auto key = opensips.invite(phone.sdp());
+    const auto port = answered_port(*opensips.wait_for("ua_session_reply INVITE 200", key));
+    const auto call = pipeline.wait_for_call();
+    EXPECT_TRUE(phone.hears(true));  // until something comes, the SDP's address is all we know
+    stranger.send("not RTP", port);
+    phone.speak(port, &nat);
+    EXPECT_TRUE(phone.hears(true, &nat));
+    for (int i = 0; i < 10; ++i) {
+        phone.speak(port, &stranger);
+        phone.speak(port, &nat);
+    }
+    EXPECT_TRUE(phone.hears(true, &nat));
+    EXPECT_FALSE(stranger.receive(50ms).has_value());
+    opensips.bye(key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(call->stats.rejected, 11u);
+    EXPECT_EQ(call->stats.received, 11u);
+}
+
+TEST_F(OpensipsListenerTest, AReinviteWithAnotherAddressIsFollowed) {
+    start();
+    const auto up = call_up();
+    const UdpPeer elsewhere;
+    opensips.clear_requests();
+    opensips.reinvite(up.key, phone.sdp("", elsewhere.port(), 2));
+    ASSERT_TRUE(opensips.wait_for("ua_session_reply INVITE 200", up.key).has_value());
+    EXPECT_TRUE(phone.hears(true, &elsewhere));
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, WithoutRoomACallIsRefusedPolitely) {
+    pipeline.limit = 0;
+    start();
+    const auto key = opensips.invite(phone.sdp());
+    const auto reply = opensips.wait_for("ua_session_reply INVITE 503", key);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->text("extra_headers"), "Retry-After: 10\r\n");
+    EXPECT_EQ(reply->text("body"), "");
+    EXPECT_TRUE(reply->params.contains("content_type"));
+    EXPECT_TRUE(opensips.wait_until_gone(key));
+    pipeline.limit = 1;
+    const auto up = call_up();
+    const auto second = opensips.invite(phone.sdp());
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 503", second).has_value());
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(listener->stats().refused_busy, 2u);
+}
+
+TEST_F(OpensipsListenerTest, WithoutPortsACallIsRefusedPolitely) {
+    config.rtp_port_end = static_cast<std::uint16_t>(config.rtp_port_start + 1);
+    const UdpPeer taken{"127.0.0.1", config.rtp_port_start};
+    start();
+    const auto key = opensips.invite(phone.sdp());
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 503", key).has_value());
+    EXPECT_TRUE(opensips.wait_until_gone(key));
+}
+
+TEST_F(OpensipsListenerTest, AfterStopAcceptingNewCallsGet503AndRunningOnesGoOn) {
+    start();
+    const auto up = call_up();
+    listener->stop_accepting();
+    const auto second = opensips.invite(phone.sdp());
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 503", second).has_value());
+    EXPECT_TRUE(phone.hears(true));
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::caller_hung_up);
+}
+
+TEST_F(OpensipsListenerTest, OffersWithNothingForUsNeverReachTheHandler) {
+    start();
+    const auto g729 = opensips.invite(
+        "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
+        "m=audio 6000 RTP/AVP 18\r\n"
+    );
+    const auto none = opensips.invite("");
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 488", g729).has_value());
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 415", none).has_value());
+    EXPECT_TRUE(opensips.wait_until_gone(g729));
+    EXPECT_TRUE(opensips.wait_until_gone(none));
+    EXPECT_EQ(listener->stats().calls, 0u);
+    EXPECT_EQ(listener->stats().refused_offers, 2u);
+}
+
+TEST_F(OpensipsListenerTest, TheHandlerMayRefuseACall) {
+    pipeline.reject_with = 486;
+    start();
+    const auto key = opensips.invite(phone.sdp());
+    const auto reply = opensips.wait_for("ua_session_reply INVITE 486", key);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_EQ(reply->text("reason"), "Busy Here");
+    EXPECT_TRUE(opensips.wait_until_gone(key));
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, WeHangUpByTerminatingTheSession) {
+    start();
+    const auto up = call_up();
+    asio::co_spawn(up.call->shard->context(), up.call->transport->hang_up(), asio::use_future)
+        .get();
+    EXPECT_EQ(opensips.count("ua_session_terminate"), 1u);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::we_hung_up);
+    EXPECT_EQ(opensips.state(up.key), std::nullopt);
+}
+
+TEST_F(OpensipsListenerTest, ATransferEndsTheCallOnceTheOtherSideHasTakenOver) {
+    start();
+    const auto up = call_up();
+    auto transfer = asio::co_spawn(
+        up.call->shard->context(), up.call->transport->transfer("agent"), asio::use_future
+    );
+    const auto refer = opensips.wait_for("ua_session_update REFER", up.key);
+    ASSERT_TRUE(refer.has_value());
+    EXPECT_NE(
+        refer->text("extra_headers").find("Refer-To: <sip:agent@127.0.0.1>"), std::string::npos
+    );
+    opensips.reply_event(up.key, "ANSWERED", "REFER", 202);
+    opensips.request(
+        up.key,
+        "NOTIFY",
+        "SIP/2.0 200 OK\r\n",
+        "Event: refer\r\nSubscription-State: terminated;reason=noresource\r\n"
+    );
+    EXPECT_TRUE(transfer.get().has_value());
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::transferred);
+    EXPECT_TRUE(opensips.wait_for("ua_session_terminate", up.key).has_value());
+}
+
+TEST_F(OpensipsListenerTest, ADeclinedTransferLeavesTheCallUp) {
+    start();
+    const auto up = call_up();
+    auto transfer = asio::co_spawn(
+        up.call->shard->context(),
+        up.call->transport->transfer("sip:agent@127.0.0.1"),
+        asio::use_future
+    );
+    ASSERT_TRUE(opensips.wait_for("ua_session_update REFER", up.key).has_value());
+    opensips.reply_event(up.key, "REJECTED", "REFER", 603);
+    EXPECT_TRUE(transfer.get().has_error());
+    phone.rtp.drain();
+    EXPECT_TRUE(phone.hears(true));
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, ACallerWhoSendsNoMediaAnyMoreIsHungUpOn) {
+    config.media_timeout = std::chrono::seconds{1};
+    start();
+    const auto up = call_up();
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(up.call->end->reason, EndReason::media_timeout);
+    EXPECT_TRUE(opensips.wait_for("ua_session_terminate", up.key).has_value());
+}
+
+TEST_F(OpensipsListenerTest, RequestsOfCallsThatNobodyKnowsAreAnswered) {
+    start();
+    const std::string key = "B2B.9.9.1795338852.9";
+    opensips.request(key, "INFO", "x", "");
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INFO 481", key).has_value());
+    opensips.cancel(key);
+    EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 487", key).has_value());
+    EXPECT_TRUE(opensips.wait_for("ua_session_terminate", key).has_value());
+}
+
+TEST_F(OpensipsListenerTest, StopHangsUpWhatIsLeftAndUnsubscribes) {
+    start();
+    const auto up = call_up();
+    listener->stop();
+    EXPECT_EQ(pipeline.active(), 0);
+    EXPECT_EQ(opensips.state(up.key), std::nullopt);
+    EXPECT_EQ(up.call->end->reason, EndReason::we_hung_up);
+    EXPECT_EQ(opensips.subscriber(), std::nullopt);
+    listener->stop();  // once more does no harm
+}
+
+TEST_F(OpensipsListenerTest, StopReturnsEvenIfOpensipsIsDown) {
+    config.mi_timeout = 20ms;
+    start();
+    const auto up = call_up();
+    opensips.set_answering(false);
+    listener->stop();
+    EXPECT_EQ(pipeline.active(), 0);
+}
+
+TEST_F(OpensipsListenerTest, TwoServersOnOnePortGetAClearError) {
+    start();
+    auto second_config = config;
+    second_config.event_port = listener->event_endpoint().port();
+    OpensipsListener second{second_config, shards, pipeline, log::Logger{}};
+    try {
+        second.start();
+        FAIL();
+    } catch (const std::runtime_error& error) {
+        const std::string what = error.what();
+        EXPECT_NE(what.find("is in use"), std::string::npos) << what;
+        EXPECT_NE(what.find("event_port"), std::string::npos) << what;
+    }
+}
+
+TEST_F(OpensipsListenerTest, ABrokenConfigurationIsToldBeforeAnythingStarts) {
+    config.mi_ip = "opensips.example.org";
+    OpensipsListener broken{config, shards, pipeline, log::Logger{}};
+    EXPECT_THROW(broken.start(), std::runtime_error);
+}
+
+TEST_F(OpensipsListenerTest, ManyCallsAtOnceKeepTheirAudioApart) {
+    start();
+    constexpr std::size_t count = 8;
+    std::vector<std::unique_ptr<Phone>> phones;
+    std::vector<Up> ups;
+    for (std::size_t i = 0; i < count; ++i) {
+        phones.push_back(std::make_unique<Phone>());
+        Up up;
+        up.key = opensips.invite(phones[i]->sdp());
+        const auto reply = opensips.wait_for("ua_session_reply INVITE 200", up.key);
+        ASSERT_TRUE(reply.has_value());
+        up.port = answered_port(*reply);
+        ups.push_back(up);
+    }
+    std::set<std::uint16_t> ports;
+    for (std::size_t i = 0; i < count; ++i) {
+        ports.insert(ups[i].port);
+        EXPECT_TRUE(phones[i]->hears(true));
+        for (int n = 0; n < 4; ++n) {
+            const auto got = phones[i]->rtp.receive();
+            ASSERT_TRUE(got.has_value());
+            EXPECT_EQ(got->port, ups[i].port);
+        }
+    }
+    EXPECT_EQ(ports.size(), count);
+    for (const auto& up : ups)
+        opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished(count));
+}
+
+}  // namespace
+}  // namespace oavc::transports::opensips

@@ -1,0 +1,124 @@
+#include "transports/opensips/rtp_ports.hpp"
+
+#include "transports/opensips/config.hpp"
+#include "transports/opensips/errors.hpp"
+
+#include <boost/asio/io_context.hpp>
+
+#include <gtest/gtest.h>
+
+#include <set>
+
+namespace oavc::transports::opensips {
+namespace {
+
+const auto loopback = boost::asio::ip::make_address("127.0.0.1");
+const TimePoint t0{};
+
+/// The first even port of a stretch that was free a moment ago.
+std::uint16_t free_stretch(boost::asio::io_context& context) {
+    for (;;) {
+        const auto probe = net::UdpSocket::bind(context.get_executor(), {loopback, 0});
+        const auto port = (*probe)->local_endpoint().port();
+        if (port < 65'000) return static_cast<std::uint16_t>((port + 2) / 2 * 2);
+    }
+}
+
+TEST(RtpPorts, GivesEvenPortsWithTheNextOddOneBothBound) {
+    boost::asio::io_context context;
+    const auto first = free_stretch(context);
+    RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 19)};
+    EXPECT_EQ(ports.capacity(), 10u);
+    const auto pair = ports.allocate(context.get_executor(), t0);
+    ASSERT_TRUE(pair.has_value()) << pair.error().message();
+    EXPECT_EQ(pair->port() % 2, 0);
+    EXPECT_EQ(pair->rtcp->local_endpoint().port(), pair->port() + 1);
+    EXPECT_TRUE(net::UdpSocket::bind(context.get_executor(), {loopback, pair->port()}).has_error());
+    EXPECT_EQ(ports.in_use(), 1u);
+}
+
+TEST(RtpPorts, SkipsWhatOthersUseAndFailsWhenNothingIsLeft) {
+    boost::asio::io_context context;
+    const auto first = free_stretch(context);
+    RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 5)};
+    // Somebody holds the odd port of the first pair: its even one must not stay bound either.
+    const auto stranger = net::UdpSocket::bind(
+        context.get_executor(), {loopback, static_cast<std::uint16_t>(first + 1)}
+    );
+    if (!stranger) GTEST_SKIP() << "another process took the port";
+    std::set<std::uint16_t> given;
+    std::vector<RtpPortPair> pairs;
+    for (auto pair = ports.allocate(context.get_executor(), t0); pair;
+         pair = ports.allocate(context.get_executor(), t0)) {
+        given.insert(pair->port());
+        pairs.push_back(std::move(*pair));
+    }
+    EXPECT_LE(given.size(), 2u);
+    EXPECT_FALSE(given.contains(first));
+    EXPECT_GE(ports.skipped(), 1u);
+    EXPECT_TRUE(net::UdpSocket::bind(context.get_executor(), {loopback, first}).has_value());
+    EXPECT_EQ(ports.allocate(context.get_executor(), t0).error(), OpensipsErrc::no_ports);
+}
+
+TEST(RtpPorts, APairRestsBeforeItIsGivenAgain) {
+    boost::asio::io_context context;
+    const auto first = free_stretch(context);
+    RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 1)};
+    auto pair = ports.allocate(context.get_executor(), t0);
+    if (!pair) GTEST_SKIP() << "another process took the port";
+    *pair = {};
+    ports.release(first, t0 + 5s);
+    EXPECT_EQ(ports.in_use(), 0u);
+    EXPECT_EQ(
+        ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest - 1ms).error(),
+        OpensipsErrc::no_ports
+    );
+    EXPECT_TRUE(ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest).has_value());
+}
+
+TEST(RtpPorts, AnAddressThatIsNotOursIsSaidSo) {
+    boost::asio::io_context context;
+    RtpPorts ports{boost::asio::ip::make_address("192.0.2.1"), 40000, 40003};
+    const auto pair = ports.allocate(context.get_executor(), t0);
+    ASSERT_TRUE(pair.has_error());
+    EXPECT_NE(pair.error(), OpensipsErrc::no_ports);
+    EXPECT_EQ(ports.in_use(), 0u);
+}
+
+TEST(OpensipsConfig, CountsTheCallsThatItsPortRangeHolds) {
+    const auto capacity = [](std::uint16_t first, std::uint16_t last) {
+        Config config;
+        config.rtp_port_start = first;
+        config.rtp_port_end = last;
+        EXPECT_EQ(RtpPorts(loopback, first, last).capacity(), config.port_capacity());
+        return config.port_capacity();
+    };
+    EXPECT_EQ(capacity(35000, 35500), 250u);
+    EXPECT_EQ(capacity(35000, 35001), 1u);
+    EXPECT_EQ(capacity(35000, 35000), 0u);
+    EXPECT_EQ(capacity(35001, 35004), 1u);
+    EXPECT_EQ(capacity(1, 65535), 32767u);
+}
+
+TEST(OpensipsConfig, TellsEveryProblemAtOnce) {
+    EXPECT_TRUE(Config{}.validate().empty());
+    EXPECT_TRUE(Config{}.validate(250).empty());
+    const auto small = Config{}.validate(251);
+    ASSERT_EQ(small.size(), 1u);
+    EXPECT_NE(small[0].find("holds 250 calls, but [limits] max_calls is 251"), std::string::npos);
+    Config broken;
+    broken.event_ip = "localhost";
+    broken.mi_ip = "";
+    broken.mi_port = 0;
+    broken.allowed_peers = {"127.0.0.1", "nonsense"};
+    broken.rtp_port_end = 1;
+    broken.event_advertised = "192.0.2.1";
+    broken.subscribe_expire = std::chrono::seconds{0};
+    EXPECT_EQ(broken.validate(10).size(), 7u);
+    Config nobody;
+    nobody.allowed_peers.clear();
+    EXPECT_EQ(nobody.validate().size(), 1u);
+}
+
+}  // namespace
+}  // namespace oavc::transports::opensips
