@@ -2,12 +2,8 @@
 
 #include "base/assert.hpp"
 
-// The library's headers are not clean under our warnings.
-#pragma clang diagnostic push
-#pragma clang diagnostic ignored "-Weverything"
 #include <webrtc/modules/audio_processing/include/audio_processing.h>
 #include <webrtc/modules/interface/module_common_types.h>
-#pragma clang diagnostic pop
 
 #include <algorithm>
 #include <cstddef>
