@@ -1,6 +1,7 @@
 #include "app/cli.hpp"
 
 #include "app/check_config.hpp"
+#include "app/models.hpp"
 #include "app/options.hpp"
 #include "config/nearest.hpp"
 
@@ -31,6 +32,7 @@ constexpr Command commands[]{
      "find every mistake in a configuration",
      "oavc check-config config/dev.ini --explain",
      check_config_command},
+    {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
     {"version", "print the version", "oavc version", version_command},
 };
 
