@@ -74,7 +74,7 @@ TEST_F(Load, ListsAllProblemsAtOnceInTheOrderOfTheFile) {
         "test.ini:2: error: Unknown provider: 'skype' for [telephony] provider (known: opensips, "
         "twilio, both)\n"
         "test.ini:4: warning: unknown key `prot` in [api]; did you mean `port`?\n"
-        "test.ini:5: error: [api] port: \"many\" is not a port (1 … 65535)\n"
+        "test.ini:5: error: [api] port: \"many\" is not a whole number (0 … 65535)\n"
         "test.ini:6: warning: unknown section [twillio]; did you mean [telephony.twilio]?\n"
         "test.ini:9: warning: unknown key `event_port` in [stt]; it belongs in "
         "[telephony.opensips]\n"

@@ -68,8 +68,11 @@ std::string wrong(std::string_view section, std::string_view name, std::string_v
 }
 
 TEST(Schema, RefusesValuesOutsideTheirRuleInWords) {
-    EXPECT_THAT(wrong("api", "port", "70000"), HasSubstr("\"70000\" is not a port (1 … 65535)"));
-    EXPECT_THAT(wrong("api", "port", "0"), HasSubstr("is not a port"));
+    EXPECT_THAT(
+        wrong("telephony.opensips", "mi_port", "70000"),
+        HasSubstr("\"70000\" is not a port (1 … 65535)")
+    );
+    EXPECT_THAT(wrong("telephony.opensips", "mi_port", "0"), HasSubstr("is not a port"));
     EXPECT_THAT(wrong("api", "port", "80 # http"), HasSubstr("a line of its own"));
     EXPECT_THAT(wrong("api", "port", "80\nhost = x"), HasSubstr("indented line"));
     EXPECT_THAT(wrong("api", "host", "a b"), HasSubstr("is not an address"));
