@@ -1,25 +1,17 @@
 #include "caller/measure.hpp"
 
 #include "base/units.hpp"
+#include "media/level.hpp"
 
 #include <algorithm>
 #include <cmath>
 
 namespace oavc::caller {
 
-bool is_voiced_window(media::Samples samples) noexcept {
-    if (samples.empty()) return false;
-    std::int64_t energy = 0;
-    for (const media::Sample s : samples)
-        energy += std::int64_t{s} * s;
-    return energy >= std::int64_t{Activity::voiced_rms} * Activity::voiced_rms *
-                         static_cast<std::int64_t>(samples.size());
-}
-
 void Activity::add(TimePoint at, media::Samples samples) {
     for (std::size_t i = 0; i < samples.size(); i += window_samples) {
         const auto window = samples.subspan(i, std::min(window_samples, samples.size() - i));
-        if (!is_voiced_window(window)) continue;
+        if (!media::is_voiced(window)) continue;
         const TimePoint begin = at + duration_of(i, narrowband);
         const TimePoint end = begin + duration_of(window.size(), narrowband);
         if (!spans_.empty() && begin - spans_.back().end <= bridge) {
@@ -72,14 +64,15 @@ Clock::duration Activity::voiced_within(TimePoint from, TimePoint until) const n
     return total;
 }
 
-std::optional<TimePoint> Activity::stops_after(TimePoint from, Clock::duration pause)
-    const noexcept {
+std::optional<TimePoint> Activity::stops_after(
+    TimePoint from, Clock::duration pause, TimePoint until
+) const noexcept {
     std::optional<TimePoint> end;
     for (const VoicedSpan& span : spans_) {
         if (span.begin <= from) {
             if (from - span.end <= pause)
                 end = span.end;  // spans are in order: the last one counts
-        } else if (end && span.begin - *end <= pause) {
+        } else if (end && span.begin - *end <= pause && span.begin < until) {
             end = span.end;
         } else {
             break;
@@ -108,7 +101,7 @@ std::vector<MeasuredTurn> measure_turns(
         TimePoint from = *turn.last_sent;
         if (utterance.interrupts) {
             const TimePoint onset = *turn.first_sent;
-            if (const auto stopped = heard.stops_after(onset, reply_pause)) {
+            if (const auto stopped = heard.stops_after(onset, reply_pause, *turn.last_sent)) {
                 before.interrupted = true;
                 before.barge_in = std::max(Clock::duration{0}, *stopped - onset);
                 before.leaked = heard.voiced_within(*stopped, *turn.last_sent);

@@ -17,8 +17,8 @@ struct VoicedSpan {
     TimePoint end;    ///< one past the last
 };
 
-/// When one direction of a call was voiced, on the wire's clock. 5 ms windows whose level is at
-/// least `voiced_rms`; holes shorter than `bridge` (closures inside words) do not split a span.
+/// When one direction of a call was voiced (media::is_voiced), on the wire's clock, in windows of
+/// 5 ms. Holes up to `bridge` (closures inside words) do not split a span.
 class Activity {
 public:
     static constexpr int voiced_rms =
@@ -48,15 +48,14 @@ public:
     Clock::duration voiced_within(TimePoint from, TimePoint until) const noexcept;
 
     /// Starting from speech that was heard at most `pause` before `from`: when it fell silent for
-    /// longer than `pause`. Nothing when nobody spoke at `from`.
-    std::optional<TimePoint> stops_after(TimePoint from, Clock::duration pause) const noexcept;
+    /// longer than `pause`. What begins at `until` or later is other speech. Nothing when nobody
+    /// spoke at `from`.
+    std::optional<TimePoint> stops_after(TimePoint from, Clock::duration pause, TimePoint until)
+        const noexcept;
 
 private:
     std::vector<VoicedSpan> spans_;
 };
-
-/// True when the level of these samples reaches Activity::voiced_rms.
-bool is_voiced_window(media::Samples samples) noexcept;
 
 /// One thing the caller said, as it went out.
 struct SpokenUtterance {

@@ -116,6 +116,16 @@ TEST(MeasureTurns, NoticesAReplyThatComesBackWhileTheCallerStillSpeaks) {
     EXPECT_EQ(turns[2].heard_latency, 500ms);
 }
 
+TEST(MeasureTurns, TakesAQuickReplyToAShortInterruptionForWhatItIs) {
+    const auto sent = Voice{}.speaks(0ms, 1000ms).speaks(3000ms, 3200ms).on_the_wire(10s);
+    const auto heard = Voice{}.speaks(1600ms, 3060ms).speaks(3300ms, 6000ms).on_the_wire(10s);
+    const auto turns = measure_turns(
+        std::vector{said(0ms, 1000ms), said(3000ms, 3200ms, true)}, sent, heard, TimePoint{} + 10s
+    );
+    EXPECT_EQ(turns[1].barge_in, 60ms);
+    EXPECT_EQ(turns[2].heard_latency, 100ms);
+}
+
 TEST(MeasureTurns, CallsItNoInterruptionWhenNobodySpoke) {
     const auto sent = Voice{}.speaks(0ms, 1000ms).speaks(4000ms, 5000ms).on_the_wire(10s);
     const auto heard = Voice{}.speaks(1600ms, 3000ms).on_the_wire(10s);
