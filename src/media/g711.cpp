@@ -14,7 +14,7 @@ constexpr int magnitude(int value) noexcept { return value < 0 ? ~value : value;
 // `linear14`: -8192 … 8191. G.711 table 2a: 33 is the bias, segments double from 33 upwards.
 constexpr std::uint8_t encode_ulaw14(int linear14) noexcept {
     const auto biased = static_cast<unsigned>(std::min(magnitude(linear14) + 33, 8191));
-    const auto segment = static_cast<unsigned>(std::bit_width(biased)) - 6;
+    const auto segment = static_cast<unsigned>(std::bit_width(biased >> 6));  // 33 … 63: 0
     const auto step = biased >> (segment + 1) & 0x0F;
     const auto sign = linear14 < 0 ? 0x80u : 0u;
     return static_cast<std::uint8_t>(~(sign | segment << 4 | step));
@@ -24,7 +24,7 @@ constexpr std::uint8_t encode_ulaw14(int linear14) noexcept {
 // the code are inverted on the line.
 constexpr std::uint8_t encode_alaw12(int linear12) noexcept {
     const auto level = static_cast<unsigned>(magnitude(linear12));
-    const auto segment = level < 16 ? 0u : static_cast<unsigned>(std::bit_width(level)) - 4;
+    const auto segment = static_cast<unsigned>(std::bit_width(level >> 4));  // 0 … 15: 0
     const auto step = (segment == 0 ? level : level >> (segment - 1)) & 0x0F;
     const auto sign = linear12 < 0 ? 0u : 0x80u;
     return static_cast<std::uint8_t>((sign | segment << 4 | step) ^ 0x55u);
