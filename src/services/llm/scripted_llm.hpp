@@ -1,0 +1,27 @@
+#pragma once
+
+#include "services/config.hpp"
+#include "services/llm/dialogue.hpp"
+#include "services/llm/llm.hpp"
+
+#include <memory>
+
+namespace oavc::services {
+
+/// Provider `scripted`: answers from a dialogue file, word by word like a model. Needs no network,
+/// never fails, answers at once: also the last fallback of a real model. Callable from any shard.
+class ScriptedLlm final : public LlmService {
+public:
+    explicit ScriptedLlm(std::shared_ptr<const Dialogue> dialogue)
+        : dialogue_{std::move(dialogue)} {}
+
+    std::string_view name() const noexcept override { return "scripted"; }
+    asio::awaitable<Result<std::unique_ptr<LlmSession>>> open(
+        async::Shard& shard, LlmOptions options
+    ) override;
+
+private:
+    std::shared_ptr<const Dialogue> dialogue_;  ///< shared with every session
+};
+
+}  // namespace oavc::services

@@ -1,0 +1,74 @@
+#include "services/service_factory.hpp"
+
+#include "base/providers.hpp"
+#include "services/llm/scripted_llm.hpp"
+#include "services/providers.hpp"
+#include "services/stt/pocketsphinx_stt.hpp"
+#include "services/tts/espeak_tts.hpp"
+#include "services/tts/flite_tts.hpp"
+
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace oavc::services {
+
+namespace {
+
+/// One phrase per line; empty lines and `#` comments are skipped.
+std::vector<std::string> read_phrases(const std::string& path) {
+    std::ifstream in{path};
+    if (!in) throw std::runtime_error{"[stt.pocketsphinx] phrases_file: cannot read " + path};
+    std::vector<std::string> phrases;
+    for (std::string line; std::getline(in, line) && phrases.size() < Dialogue::max_phrases;) {
+        if (!line.empty() && line.back() == '\r') line.pop_back();
+        if (line.find_first_not_of(" \t") == std::string::npos || line.front() == '#') continue;
+        phrases.push_back(std::move(line));
+    }
+    if (phrases.empty()) throw std::runtime_error{"[stt.pocketsphinx] no phrases in " + path};
+    return phrases;
+}
+
+}  // namespace
+
+ServiceFactory::ServiceFactory(Config config, async::WorkerPool& workers)
+    : config_{std::move(config)}, workers_{workers} {}
+
+std::shared_ptr<const Dialogue> ServiceFactory::dialogue() {
+    if (dialogue_) return dialogue_;
+    if (config_.scripted.dialogue_file.empty()) {
+        throw std::runtime_error{
+            "[llm.scripted] dialogue_file is not set: name a dialogue file (docs/dialogue.md)"};
+    }
+    auto loaded = load_dialogue(config_.scripted.dialogue_file);
+    if (!loaded) throw std::runtime_error{loaded.error().what};
+    dialogue_ = std::make_shared<const Dialogue>(std::move(*loaded));
+    return dialogue_;
+}
+
+std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) {
+    if (provider == "pocketsphinx") {
+        const auto& own = config_.pocketsphinx;
+        auto model = own.general_model ? SphinxModel::general(own.model_dir)
+                     : own.phrases_file.empty()
+                         ? SphinxModel::from_phrases(dialogue()->phrases(), own.model_dir)
+                         : SphinxModel::from_phrases(read_phrases(own.phrases_file), own.model_dir);
+        if (!model) throw std::runtime_error{"[stt.pocketsphinx] " + model.error().what};
+        return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);
+    }
+    throw std::runtime_error{unknown_provider(provider, "[stt] provider", known_stt_providers)};
+}
+
+std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) {
+    if (provider == "scripted") return std::make_unique<ScriptedLlm>(dialogue());
+    throw std::runtime_error{unknown_provider(provider, "[llm] provider", known_llm_providers)};
+}
+
+std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
+    if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
+    if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak, workers_);
+    throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};
+}
+
+}  // namespace oavc::services

@@ -1,0 +1,35 @@
+#pragma once
+
+#include "async/worker_pool.hpp"
+#include "services/config.hpp"
+#include "services/llm/dialogue.hpp"
+#include "services/llm/llm.hpp"
+#include "services/stt/stt.hpp"
+#include "services/tts/tts.hpp"
+
+#include <memory>
+#include <string_view>
+
+namespace oavc::services {
+
+/// Makes services by provider id (services/providers.hpp). A new provider is one line here. All of
+/// it throws std::runtime_error with a sentence for the operator: unknown provider, missing model
+/// or dialogue. `workers` outlives what is made.
+class ServiceFactory {
+public:
+    ServiceFactory(Config config, async::WorkerPool& workers);
+
+    std::unique_ptr<SttService> make_stt(std::string_view provider);
+    std::unique_ptr<LlmService> make_llm(std::string_view provider);
+    std::unique_ptr<TtsService> make_tts(std::string_view provider);
+
+private:
+    /// The scripted dialogue, read once: what the model answers and what the recogniser expects.
+    std::shared_ptr<const Dialogue> dialogue();
+
+    Config config_;
+    async::WorkerPool& workers_;
+    std::shared_ptr<const Dialogue> dialogue_;
+};
+
+}  // namespace oavc::services
