@@ -44,7 +44,7 @@ struct SdpOrigin {
     std::uint64_t session_id{0};
     std::uint64_t version{0};
     bool ipv6{false};
-    std::string address;
+    std::string address{"0.0.0.0"};  ///< as if it were so when o= is missing
 };
 
 /// a=rtpmap (RFC 8866 §6.6).

@@ -110,6 +110,12 @@ TEST(ParseSdp, ReadsOverAttributesThatItDoesNotKnowOrCannotRead) {
     EXPECT_EQ(sdp->media[0].rtcp_port, 4017);
 }
 
+TEST(ParseSdp, ADescriptionWithoutAnOriginCanStillBeWritten) {
+    const auto sdp = parse_sdp("v=0\nc=IN IP4 192.0.2.1\nm=audio 9 RTP/AVP 0\n");
+    ASSERT_TRUE(sdp.has_value());
+    EXPECT_TRUE(parse_sdp(write_sdp(*sdp)).has_value());
+}
+
 TEST(ParseSdp, SaysWhereAndWhyItRefuses) {
     const auto cases = {
         "",

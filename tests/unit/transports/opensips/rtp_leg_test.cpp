@@ -1,0 +1,235 @@
+// Media of one call: what the captured callers sent, and a leg on real sockets.
+#include "transports/opensips/rtp_leg.hpp"
+
+#include "base/bytes.hpp"
+#include "support/alloc_guard.hpp"
+#include "support/fake_opensips.hpp"
+#include "support/opensips_capture.hpp"
+
+#include <boost/asio/ip/address.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+namespace oavc::transports::opensips {
+namespace {
+
+using test::UdpPeer;
+
+struct Heard final : media::RtpSink {
+    std::string digits;
+    int frames{0};
+    int concealed{0};
+    int loud{0};
+    void on_frame(media::FrameView frame, TimePoint, bool invented) noexcept override {
+        ++frames;
+        concealed += invented ? 1 : 0;
+        loud += *std::max_element(frame.samples.begin(), frame.samples.end()) > 1000 ? 1 : 0;
+    }
+    void on_digit(char digit) noexcept override { digits += digit; }
+};
+
+media::RtpReceiver::Stats replay(const std::string& capture, Heard& heard) {
+    media::RtpReceiverConfig config;
+    config.telephone_event = media::PayloadType{101};
+    media::RtpReceiver receiver{config};
+    for (const auto& datagram : test::load_opensips_capture(capture)) {
+        if (datagram.channel != "rtp" || datagram.direction != "peer->connector") continue;
+        const auto at = std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>{
+            datagram.seconds});
+        receiver.on_packet(as_bytes(datagram.payload), TimePoint{} + at, heard);
+    }
+    return receiver.stats();
+}
+
+TEST(CapturedRtp, TheCallersAudioIsHeardWithoutALoss) {
+    Heard heard;
+    const auto stats = replay("r_rtp_ulaw", heard);
+    EXPECT_EQ(stats.received, 12u);
+    EXPECT_EQ(stats.lost, 0u);
+    EXPECT_EQ(stats.rejected, 0u);
+    EXPECT_GE(heard.loud, 11);
+    EXPECT_EQ(heard.concealed, 0);
+    EXPECT_EQ(heard.digits, "");
+}
+
+TEST(CapturedRtp, TheCallersDigitIsHeardOnce) {
+    Heard heard;
+    const auto stats = replay("r2_rtp_dtmf_rfc4733", heard);
+    EXPECT_EQ(heard.digits, "5");
+    EXPECT_EQ(stats.digits, 1u);
+    EXPECT_EQ(stats.rejected, 0u);
+}
+
+/// What a Session is to the leg; ends the test's loop after some ticks.
+struct Session final : MediaSink, RtpLeg::Observer {
+    RtpLeg* leg{nullptr};
+    async::Shard* shard{nullptr};
+    int ticks{0};
+    int stop_after{1'000'000};
+    int frames{0};
+    bool timed_out{false};
+    std::array<media::Sample, 160> speech{};
+
+    void on_frame(media::FrameView, TimePoint, bool) noexcept override { ++frames; }
+    void on_tick(TimePoint) noexcept override {
+        while (leg->send_room() > 0)
+            leg->send_audio({speech, narrowband});
+        if (++ticks >= stop_after) shard->context().stop();
+    }
+    void on_digit(char, DigitSource) noexcept override {}
+    void on_hold(bool) noexcept override {}
+    void on_media_timeout() noexcept override {
+        timed_out = true;
+        shard->context().stop();
+    }
+    void on_leg_tick(TimePoint) noexcept override {}
+    void on_rtp_digit(char) noexcept override {}
+};
+
+/// A leg on a shard that the test drives itself.
+class RtpLegTest : public testing::Test {
+protected:
+    RtpLegTest() {
+        const auto loopback = boost::asio::ip::make_address("127.0.0.1");
+        RtpPortPair pair;
+        while (!pair.rtcp) {
+            pair.rtp = *net::UdpSocket::bind(shard.executor(), {loopback, 0});
+            const auto next = static_cast<std::uint16_t>(pair.port() + 1);
+            if (next == 0) continue;
+            if (auto odd = net::UdpSocket::bind(shard.executor(), {loopback, next})) {
+                pair.rtcp = std::move(*odd);
+            }
+        }
+        RtpLeg::Observer& observer = session;
+        leg.emplace(shard, std::move(pair), std::chrono::seconds{1}, observer);
+        session.leg = &*leg;
+        session.shard = &shard;
+    }
+    void apply(const char* address, int port, sip::Direction direction = sip::Direction::sendrecv) {
+        auto audio = sip::assumed_audio(sip::AudioCodec::pcmu, direction);
+        audio.remote_address = address;
+        audio.remote_port = static_cast<std::uint16_t>(port);
+        audio.remote_rtcp_port = static_cast<std::uint16_t>(port + 1);
+        leg->apply(audio);
+    }
+    void run_ticks(int count) {
+        session.stop_after = session.ticks + count;
+        shard.context().restart();
+        shard.context().run();
+    }
+    std::string packet(std::uint16_t sequence) const {
+        media::RtpPacketView view;
+        view.sequence_number = sequence;
+        view.timestamp = {sequence * 160u};
+        view.ssrc = {5};
+        const std::array<std::byte, 160> payload{};
+        view.payload = payload;
+        std::array<std::byte, 200> buffer;
+        return std::string{as_text(*media::build_rtp(view, buffer))};
+    }
+
+    async::Shard shard{0};
+    Session session;
+    std::optional<RtpLeg> leg;
+    UdpPeer peer;
+};
+
+TEST_F(RtpLegTest, AllocatesNothingPerPacketOrTick) {
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    std::vector<std::string> packets;
+    for (std::uint16_t i = 0; i < 40; ++i)
+        packets.push_back(packet(i));
+    for (std::uint16_t i = 0; i < 10; ++i)
+        peer.send(packets[i], leg->port());
+    run_ticks(10);  // warm
+    for (std::uint16_t i = 10; i < 40; ++i)
+        peer.send(packets[i], leg->port());
+    const auto frames = session.frames;
+    session.stop_after = session.ticks + 10;
+    shard.context().restart();
+    const test::AllocGuard guard;
+    shard.context().run();
+    EXPECT_EQ(guard.count(), 0u);
+    EXPECT_GE(session.frames - frames, 25);
+    EXPECT_EQ(leg->stats().received, 40u);
+    leg->detach();
+}
+
+TEST_F(RtpLegTest, SilenceFlowsWhenNothingIsSuppliedAndNothingWhileHeld) {
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    run_ticks(5);
+    EXPECT_GE(leg->stats().sent, 4u);
+    apply("127.0.0.1", peer.port(), sip::Direction::recvonly);
+    EXPECT_TRUE(leg->is_held());
+    EXPECT_EQ(leg->send_room(), 0u);
+    const auto sent = leg->stats().sent;
+    run_ticks(5);
+    EXPECT_EQ(leg->stats().sent, sent);
+    EXPECT_FALSE(leg->send_audio({session.speech, narrowband}));
+    EXPECT_EQ(leg->stats().dropped, 1u);
+    leg->detach();
+}
+
+TEST_F(RtpLegTest, NeverSendsToAGroupOrToEverybody) {
+    for (const auto* address :
+         {"224.0.0.1", "255.255.255.255", "0.0.0.0", "ff02::1", "phone.example.org", ""}) {
+        apply(address, 4000);
+        EXPECT_FALSE(leg->remote().has_value()) << address;
+    }
+    apply("192.0.2.1", 0);
+    EXPECT_FALSE(leg->remote().has_value());
+}
+
+TEST_F(RtpLegTest, AHoldWithoutAnAddressKeepsWhatWasLearned) {
+    apply("192.0.2.1", 4000);
+    leg->attach(session);
+    peer.send(packet(1), leg->port());
+    run_ticks(2);
+    ASSERT_TRUE(leg->is_pinned());
+    EXPECT_EQ(leg->remote()->port(), peer.port());
+    apply("", 0, sip::Direction::recvonly);  // c=0.0.0.0
+    apply("192.0.2.1", 4000);                // resumed
+    EXPECT_TRUE(leg->is_pinned());
+    EXPECT_EQ(leg->remote()->port(), peer.port());
+    apply("192.0.2.1", 4002);
+    EXPECT_FALSE(leg->is_pinned());
+    leg->detach();
+}
+
+TEST_F(RtpLegTest, OnlyAnAudiblePacketPinsTheAddress) {
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    const UdpPeer stranger;
+    auto other_codec = packet(1);
+    other_codec[1] = 96;
+    for (const auto& bytes : {std::string{"hello"}, other_codec, std::string(12, '\0')}) {
+        stranger.send(bytes, leg->port());
+    }
+    run_ticks(2);
+    EXPECT_FALSE(leg->is_pinned());
+    EXPECT_EQ(leg->stats().rejected, 3u);
+    leg->detach();
+}
+
+TEST_F(RtpLegTest, SilenceFromTheCallerIsTimedUnlessTheCallIsHeld) {
+    apply("127.0.0.1", peer.port(), sip::Direction::recvonly);
+    leg->attach(session);
+    run_ticks(60);
+    EXPECT_FALSE(session.timed_out);
+    apply("127.0.0.1", peer.port());
+    const auto began = session.ticks;
+    run_ticks(100);
+    EXPECT_TRUE(session.timed_out);
+    EXPECT_NEAR(session.ticks - began, 50, 5);
+    leg->detach();
+}
+
+}  // namespace
+}  // namespace oavc::transports::opensips
