@@ -1,0 +1,47 @@
+#pragma once
+
+#include "config/load.hpp"
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace oavc::app {
+
+/// The composition root: the only place that knows every room. Builds, starts and ends a server.
+/// Thread: main.
+class Server {
+public:
+    /// Makes the engines and everything that can fail without a socket. Throws std::runtime_error.
+    explicit Server(const config::Loaded& loaded);
+    Server(const Server&) = delete;
+    Server& operator=(const Server&) = delete;
+    ~Server();  ///< stops at once if still running
+
+    /// Binds and begins. Throws std::runtime_error that says what is in the way; nothing runs then.
+    void start();
+
+    /// What runs, where it listens, what is missing and how to call it: for a person, several
+    /// lines.
+    std::string banner() const;
+
+    /// Takes no new calls and is not ready any more; running calls go on.
+    void begin_drain();
+    std::size_t active_calls() const noexcept;
+    /// Every running call says its goodbye and hangs up.
+    void say_goodbye();
+    /// Ends what is left and returns when nothing runs any more.
+    void stop();
+
+private:
+    struct Parts;
+    std::unique_ptr<Parts> parts_;
+};
+
+/// `oavc serve [-c FILE]`: runs until SIGTERM or SIGINT; running calls then get [limits]
+/// drain_deadline to finish before they are said goodbye to. A second signal ends the process.
+int serve_command(std::span<const std::string_view> arguments);
+
+}  // namespace oavc::app

@@ -1,0 +1,104 @@
+#include "support/run_program.hpp"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <string>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+// The program itself: started, asked, told to end.
+
+namespace oavc {
+namespace {
+
+using namespace std::chrono_literals;
+using test::Program;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr auto patience = 30s;  // sanitizers on a busy machine
+
+std::vector<std::string> serve() { return {OAVC_BINARY, "serve", "-c", "tests/data/serve.ini"}; }
+
+/// The port after "http://127.0.0.1:" in what was printed.
+std::uint16_t http_port(const std::string& output) {
+    constexpr std::string_view before = "http://127.0.0.1:";
+    const auto at = output.find(before);
+    if (at == std::string::npos) return 0;
+    return static_cast<std::uint16_t>(std::stoul(output.substr(at + before.size())));
+}
+
+/// What the server answers on a connection of its own, until it closes it.
+std::string ask(std::uint16_t port, const std::string& bytes) {
+    const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    std::string answer;
+    if (connect(fd, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0 &&  // NOLINT
+        send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL) > 0) {
+        char buffer[4096];
+        for (ssize_t got = 0; (got = recv(fd, buffer, sizeof buffer, 0)) > 0;) {
+            answer.append(buffer, static_cast<std::size_t>(got));
+        }
+    }
+    close(fd);
+    return answer;
+}
+
+std::string get(std::uint16_t port, const std::string& path) {
+    return ask(port, "GET " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+}
+
+TEST(Serve, TellsWhereItListensIsReadyAndEndsWithZeroOnSigterm) {
+    Program server{serve(), {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("ready in", patience)) << server.output();
+    const auto port = http_port(server.output());
+    EXPECT_THAT(get(port, "/health/live"), HasSubstr("200 OK"));
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("\"status\":\"ready\""));
+    EXPECT_THAT(get(port, "/nowhere"), HasSubstr("404"));
+
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+    EXPECT_THAT(server.output(), HasSubstr("stopped"));
+}
+
+TEST(Serve, SurvivesGarbageOnItsHttpPort) {
+    Program server{serve(), {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("ready in", patience)) << server.output();
+    const auto port = http_port(server.output());
+    EXPECT_THAT(ask(port, "\x16\x03\x01garbage\r\n\r\n"), Not(HasSubstr("200 OK")));
+    EXPECT_THAT(ask(port, "GET / HTTP/9.9\r\n\r\n"), Not(HasSubstr("200 OK")));
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("200 OK"));
+    server.signal(SIGINT);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+TEST(Serve, ASecondServerOnTheSamePortSaysSoAndExitsWithOne) {
+    Program first{serve(), {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(first.wait_for("ready in", patience)) << first.output();
+    const std::string port = std::to_string(http_port(first.output()));
+    Program second{serve(), {"PORT=" + port}, OAVC_SOURCE_DIR};
+    EXPECT_EQ(second.wait(), 1);
+    EXPECT_THAT(second.output(), HasSubstr(port + " is in use"));
+    EXPECT_THAT(get(http_port(first.output()), "/health/ready"), HasSubstr("200 OK"));
+    first.signal(SIGTERM);
+    EXPECT_EQ(first.wait(), 0) << first.output();
+}
+
+TEST(Serve, ABrokenConfigurationIsListedAndExitsWithOne) {
+    const auto broken = test::run_program(
+        {OAVC_BINARY, "serve", "-c", "tests/data/broken.ini"}, {}, OAVC_SOURCE_DIR
+    );
+    EXPECT_EQ(broken.status, 1);
+    EXPECT_THAT(broken.output, HasSubstr("broken.ini:3: error: Unknown provider"));
+    EXPECT_THAT(broken.output, HasSubstr("broken.ini:6: error: [api] port"));
+}
+
+}  // namespace
+}  // namespace oavc
