@@ -243,23 +243,25 @@ void RtcpSession::on_packet(
         return;
     }
     ++stats_.received;
-    std::optional<Ssrc> sender;
+    Ssrc sender;  // of the report that begins every compound
     while (const auto packet = compound->next()) {
         if (const auto report = parse_report(*packet)) {
             sender = report->sender;
-            if (report->info) {
-                last_sr_ = LastReport{report->sender, report->info->ntp.middle(), now};
-            }
-            for (std::size_t i = 0; i < report->blocks; ++i) {
-                const auto block = report->block(i);
-                if (block.ssrc != config_.ssrc) continue;
-                stats_.remote_fraction_lost = block.fraction_lost;
-                stats_.remote_lost = block.cumulative_lost;
-                if (const auto rtt = round_trip(block, wall)) stats_.round_trip = rtt;
-            }
-        } else if (sender && says_bye(*packet, *sender)) {
+            on_report(*report, now, wall);
+        } else if (says_bye(*packet, sender)) {
             stats_.peer_said_bye = true;
         }
+    }
+}
+
+void RtcpSession::on_report(const ReportView& report, TimePoint now, NtpTime wall) noexcept {
+    if (report.info) last_sr_ = LastReport{report.sender, report.info->ntp.middle(), now};
+    for (std::size_t i = 0; i < report.blocks; ++i) {
+        const auto block = report.block(i);
+        if (block.ssrc != config_.ssrc) continue;
+        stats_.remote_fraction_lost = block.fraction_lost;
+        stats_.remote_lost = block.cumulative_lost;
+        if (const auto rtt = round_trip(block, wall)) stats_.round_trip = rtt;
     }
 }
 
@@ -271,11 +273,13 @@ std::span<const std::byte> RtcpSession::build(
     bool bye
 ) noexcept {
     next_ = now + rtcp_interval(false, next_random());
-    if (block && last_sr_ && last_sr_->sender == block->ssrc) {
-        const auto delay =
-            std::chrono::duration_cast<microseconds>(now - last_sr_->arrived).count();
-        block->last_sr = last_sr_->middle;
-        block->delay_since_last_sr = static_cast<std::uint32_t>(delay * 65'536 / 1'000'000);
+    if (block && last_sr_) {
+        const LastReport& sr = *last_sr_;
+        if (sr.sender == block->ssrc) {
+            const auto delay = std::chrono::duration_cast<microseconds>(now - sr.arrived).count();
+            block->last_sr = sr.middle;
+            block->delay_since_last_sr = static_cast<std::uint32_t>(delay * 65'536 / 1'000'000);
+        }
     }
     const auto built = build_rtcp({config_.ssrc, info, block, config_.cname, bye}, buffer);
     if (!built) return {};

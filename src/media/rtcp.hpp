@@ -182,6 +182,7 @@ public:
     const Stats& stats() const noexcept { return stats_; }
 
 private:
+    void on_report(const ReportView& report, TimePoint now, NtpTime wall) noexcept;
     std::uint32_t next_random() noexcept;
 
     // Given to us.
