@@ -244,7 +244,7 @@ void RtcpSession::on_packet(
     }
     ++stats_.received;
     Ssrc sender;  // of the report that begins every compound
-    while (const auto packet = compound->next()) {
+    for (auto packet = compound->next(); packet; packet = compound->next()) {
         if (const auto report = parse_report(*packet)) {
             sender = report->sender;
             on_report(*report, now, wall);
