@@ -244,11 +244,12 @@ void RtcpSession::on_packet(
     }
     ++stats_.received;
     Ssrc sender;  // of the report that begins every compound
-    for (auto packet = compound->next(); packet; packet = compound->next()) {
-        if (const auto report = parse_report(*packet)) {
+    while (const auto next = compound->next()) {
+        const auto& packet = *next;  // NOLINT(bugprone-unchecked-optional-access): checked above
+        if (const auto report = parse_report(packet)) {
             sender = report->sender;
             on_report(*report, now, wall);
-        } else if (says_bye(*packet, sender)) {
+        } else if (says_bye(packet, sender)) {
             stats_.peer_said_bye = true;
         }
     }
