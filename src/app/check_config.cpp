@@ -3,6 +3,7 @@
 #include "app/cli.hpp"
 #include "app/options.hpp"
 #include "config/explain.hpp"
+#include "services/llm/dialogue.hpp"
 
 #include <fmt/format.h>
 
@@ -33,6 +34,18 @@ constexpr Options::Spec options[]{
     {"--docs", "", false},
 };
 
+/// The file that the configuration leads to is part of it. False: it is there and broken.
+bool check_dialogue(const config::Config& config) {
+    const std::string& file = config.services.scripted.dialogue_file;
+    std::error_code error;
+    if (config.services.llm_provider != "scripted" || !std::filesystem::exists(file, error)) {
+        return true;
+    }
+    const auto dialogue = services::load_dialogue(file);
+    if (!dialogue) fmt::print("{}\n", dialogue.error().what);
+    return dialogue.has_value();
+}
+
 }  // namespace
 
 int check_config_command(std::span<const std::string_view> arguments) {
@@ -54,9 +67,10 @@ int check_config_command(std::span<const std::string_view> arguments) {
     if (given.has("--explain") && !loaded.settings.empty()) {
         fmt::print("{}\n", config::explain(loaded));
     }
+    const bool dialogue_ok = check_dialogue(loaded.config);
     const bool strict = given.has("--strict") && loaded.count(config::Severity::warning) > 0;
     fmt::print("{}", config::list_problems(loaded, config::Severity::note));
-    if (!loaded.ok() || strict) return 1;
+    if (!loaded.ok() || !dialogue_ok || strict) return 1;
     if (loaded.problems.empty()) fmt::print("{}: no problems\n", loaded.file);
     return 0;
 }

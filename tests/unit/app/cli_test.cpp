@@ -91,6 +91,28 @@ TEST(CommandLine, CheckConfigExitsWithOneAndListsEverything) {
     EXPECT_THAT(missing.output, HasSubstr("there is no such file"));
 }
 
+TEST(CommandLine, CheckConfigReadsTheDialogueToo) {
+    const auto broken =
+        oavc({"check-config", "tests/data/serve.ini"}, {"OAVC_LLM_SCRIPTED_DIALOGUE_FILE=LICENSE"});
+    EXPECT_EQ(broken.status, 1);
+    EXPECT_THAT(broken.output, HasSubstr("LICENSE"));
+}
+
+TEST(CommandLine, TheConfigurationsWeShipHaveNoProblems) {
+    for (const char* file :
+         {"config/dev.ini", "tests/data/real-speech.ini", "tests/data/serve.ini"}) {
+        const auto result = oavc({"check-config", "--strict", file});
+        EXPECT_EQ(result.status, 0) << result.output;
+        EXPECT_THAT(result.output, HasSubstr("no problems"));
+    }
+    const auto twilio = oavc(
+        {"check-config", "--strict", "config/twilio.ini"},
+        {"TWILIO_ACCOUNT_SID=AC1", "TWILIO_AUTH_TOKEN=t", "PUBLIC_URL=https://voice.example.com"}
+    );
+    EXPECT_EQ(twilio.status, 0) << twilio.output;
+    EXPECT_EQ(oavc({"check-config", "config/twilio.ini"}).status, 1);
+}
+
 TEST(CommandLine, CheckConfigPrintsTheReference) {
     EXPECT_THAT(oavc({"check-config", "--docs"}).output, HasSubstr("## [telephony.twilio]"));
 }
