@@ -4,9 +4,7 @@
 #include "app/models.hpp"
 #include "app/options.hpp"
 #include "app/server.hpp"
-#if __has_include("caller/call_command.hpp")
 #include "caller/call_command.hpp"
-#endif
 #include "config/nearest.hpp"
 
 #include <fmt/format.h>
@@ -31,21 +29,19 @@ int version_command(std::span<const std::string_view> arguments) {
     return 0;
 }
 
-constexpr Command commands[] {
+constexpr Command commands[]{
     {"serve", "answer calls", "oavc serve -c config/dev.ini", serve_command},
-#if __has_include("caller/call_command.hpp")
-        {"call",
-         "place a test call into a server",
-         "oavc call --via twilio --record call.wav",
-         caller::call_command},
-#endif
-        {"check-config",
-         "find every mistake in a configuration",
-         "oavc check-config config/dev.ini --explain",
-         check_config_command},
-        {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
-        {"models", "list and fetch models", "oavc models pull silero-vad", models_command},
-        {"version", "print the version", "oavc version", version_command},
+    {"call",
+     "place a test call into a server",
+     "oavc call --via twilio --record call.wav",
+     caller::call_command},
+    {"check-config",
+     "find every mistake in a configuration",
+     "oavc check-config config/dev.ini --explain",
+     check_config_command},
+    {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
+    {"models", "list and fetch models", "oavc models pull silero-vad", models_command},
+    {"version", "print the version", "oavc version", version_command},
 };
 
 void print_help() {
