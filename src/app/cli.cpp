@@ -40,7 +40,6 @@ constexpr Command commands[]{
      "oavc check-config config/dev.ini --explain",
      check_config_command},
     {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
-    {"models", "list and fetch models", "oavc models pull silero-vad", models_command},
     {"version", "print the version", "oavc version", version_command},
 };
 
