@@ -3,6 +3,7 @@
 #include "base/time.hpp"
 
 #include <string>
+#include <vector>
 
 namespace oavc::transports::twilio {
 
@@ -12,13 +13,17 @@ struct Config {
     std::string auth_token;            ///< secret
     std::string auth_token_secondary;  ///< secret; accepted too, during rotation
     std::string phone_number;          ///< E.164
-    /// What Twilio was configured with, e.g. https://voice.example.com; signatures are computed over
-    /// it, and the media URL is its wss:// twin. Empty: http://127.0.0.1:<port> (local trials).
+    /// What Twilio was configured with, e.g. https://voice.example.com; signatures are computed
+    /// over it, and the media URL is its wss:// twin. Empty: http://127.0.0.1:<port> (local trials,
+    /// from this machine only).
     std::string public_url;
-    bool validate_signatures{true};    ///< off only for trials; needs auth_token when on
+    bool validate_signatures{true};      ///< off only for trials; needs auth_token when on
     std::chrono::seconds token_ttl{60};  ///< of the one-time token between webhook and socket
-    milliseconds max_buffered{200};    ///< of audio ahead of the caller's ear in Twilio's buffer
+    milliseconds max_buffered{200};      ///< of audio ahead of the caller's ear in Twilio's buffer
     std::chrono::seconds media_timeout{30};
+
+    /// All that is wrong, as sentences that name the key and what to do. Empty: usable.
+    std::vector<std::string> validate() const;
 };
 
 }  // namespace oavc::transports::twilio

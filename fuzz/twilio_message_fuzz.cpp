@@ -1,0 +1,11 @@
+// Messages of Twilio Media Streams.
+#include "support/fuzz_twilio.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    oavc::test::fuzz_twilio_message(std::as_bytes(std::span{data, size}));
+    return 0;
+}

@@ -1,0 +1,97 @@
+#pragma once
+
+#include "async/shard_pool.hpp"
+#include "async/task_group.hpp"
+#include "net/http_server.hpp"
+#include "observability/log.hpp"
+#include "transports/listener.hpp"
+#include "transports/twilio/config.hpp"
+#include "transports/twilio/token.hpp"
+
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace oavc::transports::twilio {
+
+/// Brings Twilio's calls: the voice webhook (`POST /`, and `GET /` for numbers configured so)
+/// answers with TwiML that sends the call to `/ws` with a one-time token bound to its CallSid; the
+/// socket that shows the token becomes the call. Without admission, and while accepting is stopped,
+/// the webhook answers `<Reject reason="busy"/>`: the caller hears busy and Twilio bills nothing (a
+/// status of 503 would make Twilio read an error message to the caller).
+///
+/// Routes are registered on the server at construction; start the server after it, stop the server
+/// after stop(). A call's admission slot waits with its token and is given back when it expires.
+class TwilioListener final : public Listener {
+public:
+    /// Cumulative.
+    struct Stats {
+        std::uint64_t webhooks{0};
+        std::uint64_t forged{0};           ///< webhooks and handshakes whose signature is wrong
+        std::uint64_t busy{0};             ///< webhooks answered with busy
+        std::uint64_t expired{0};          ///< tokens whose socket never came
+        std::uint64_t refused_sockets{0};  ///< without a good token: closed with 1008
+        std::uint64_t calls{0};
+    };
+
+    TwilioListener(
+        Config config, net::HttpServer& server, async::ShardPool& shards, CallHandler& handler
+    );
+    TwilioListener(const TwilioListener&) = delete;
+    TwilioListener& operator=(const TwilioListener&) = delete;
+    ~TwilioListener() override;
+
+    std::string_view name() const noexcept override { return "twilio"; }
+    void start() override;
+    void stop_accepting() override { accepting_ = false; }
+    void stop() override;
+
+    Stats stats() const noexcept;
+
+private:
+    struct Pending {
+        AdmissionSlot slot;
+        CallInfo info;
+    };
+    struct Lane;
+
+    asio::awaitable<net::HttpResponse> on_webhook(async::Shard& shard, net::HttpRequest request);
+    std::optional<net::HttpResponse> check_handshake(const net::HttpRequest& request);
+    asio::awaitable<void> on_socket(
+        async::Shard& shard, net::HttpRequest request, std::unique_ptr<net::WebSocket> socket
+    );
+    asio::awaitable<void> expire_tokens();
+
+    /// Public URL without a last slash; empty: this peer may not use what is for local trials.
+    std::string public_base(const net::HttpRequest& request) const;
+    bool forged(
+        std::string_view what, std::string_view url, const net::HttpRequest& request, bool valid
+    );
+
+    // given to us
+    const Config config_;
+    const std::vector<std::string> tokens_;  ///< secrets: auth tokens that sign
+    net::HttpServer& server_;
+    async::ShardPool& shards_;
+    CallHandler& handler_;
+
+    // owned
+    log::Logger log_;
+    TokenTable<Pending> pending_;
+    std::vector<std::unique_ptr<Lane>> lanes_;        ///< the calls of each shard
+    std::unique_ptr<async::TaskGroup> housekeeping_;  ///< on shard 0
+
+    // state
+    std::atomic<bool> accepting_{true};
+    bool started_{false};
+    bool stopped_{false};
+    std::atomic<std::uint64_t> webhooks_{0};
+    std::atomic<std::uint64_t> forged_{0};
+    std::atomic<std::uint64_t> busy_{0};
+    std::atomic<std::uint64_t> expired_{0};
+    std::atomic<std::uint64_t> refused_sockets_{0};
+    std::atomic<std::uint64_t> calls_{0};
+};
+
+}  // namespace oavc::transports::twilio

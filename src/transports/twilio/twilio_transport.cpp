@@ -1,0 +1,235 @@
+#include "transports/twilio/twilio_transport.hpp"
+
+#include "base/assert.hpp"
+#include "media/g711.hpp"
+#include "transports/twilio/errors.hpp"
+
+#include <boost/asio/error.hpp>
+
+#include <algorithm>
+#include <cmath>
+
+namespace oavc::transports::twilio {
+
+namespace {
+
+constexpr milliseconds stall{100};                ///< without audio before silence takes its place
+constexpr std::uint64_t most_concealed = 10;      ///< frames in one gap of chunk numbers
+constexpr std::uint64_t most_rejected = 50;       ///< messages that make no sense before we give up
+constexpr std::uint16_t close_normal = 1000;      // RFC 6455 §7.4.1
+constexpr std::uint16_t close_going_away = 1001;  // dto.
+constexpr std::uint16_t close_protocol_error = 1002;  // dto.
+
+bool is_keypad(char c) noexcept {
+    return (c >= '0' && c <= '9') || c == '*' || c == '#' || (c >= 'A' && c <= 'D');
+}
+
+}  // namespace
+
+TwilioTransport::TwilioTransport(
+    async::Shard& shard,
+    std::unique_ptr<net::WebSocket> socket,
+    std::string_view stream_sid,
+    CallInfo info,
+    const Config& config
+)
+    : shard_{shard},
+      info_{std::move(info)},
+      media_timeout_{config.media_timeout},
+      socket_{std::move(socket)},
+      writer_{stream_sid},
+      playout_{config.max_buffered},
+      stream_sid_{stream_sid} {}
+
+TwilioTransport::~TwilioTransport() { OAVC_ASSERT(sink_ == nullptr); }
+
+asio::awaitable<Result<void>> TwilioTransport::connect() { co_return Result<void>{}; }
+
+asio::awaitable<void> TwilioTransport::reject(int, std::string) {
+    hanging_up_ = true;
+    co_await socket_->close(close_normal, "rejected");
+}
+
+asio::awaitable<MediaEnd> TwilioTransport::receive_audio(MediaSink& sink) {
+    /// Ticks as long as this coroutine lives, however it ends.
+    struct Ticking {
+        explicit Ticking(TwilioTransport& t, MediaSink& s) : transport{t} {
+            transport.sink_ = &s;
+            transport.shard_.add_tick(transport);
+        }
+        Ticking(const Ticking&) = delete;
+        Ticking& operator=(const Ticking&) = delete;
+        ~Ticking() {
+            transport.shard_.remove_tick(transport);
+            transport.sink_ = nullptr;
+        }
+        TwilioTransport& transport;
+    };
+    OAVC_ASSERT(sink_ == nullptr);
+    last_media_ = delivered_until_ = Clock::now();
+    const Ticking ticking{*this, sink};
+    error_code failure;
+    while (!end_) {
+        const auto message = co_await socket_->read();
+        if (message.has_error()) {
+            failure = message.error();
+            break;
+        }
+        on_message(*message, Clock::now());
+    }
+    MediaEnd result;
+    if (end_) {
+        result = *end_;
+    } else if (hanging_up_ || failure == asio::error::operation_aborted) {
+        result = {EndReason::we_hung_up, "we closed the media socket"};
+    } else if (failure == asio::error::eof) {
+        result = {EndReason::caller_hung_up, "Twilio closed the media socket without stop"};
+    } else {
+        result = {EndReason::carrier_lost, "the media socket broke: " + failure.message()};
+    }
+    co_return result;
+}
+
+void TwilioTransport::on_message(const net::WsMessage& message, TimePoint now) noexcept {
+    const auto parsed =
+        message.binary ? Result<StreamMessage>{TwilioErrc::not_json} : parser_.parse(message.data);
+    const bool foreign =
+        parsed.has_value() && !parsed->stream_sid.empty() && parsed->stream_sid != stream_sid_;
+    if (parsed.has_error() || foreign) {
+        if (++stats_.rejected > most_rejected) {
+            end(EndReason::protocol_error, "too many senseless messages", close_protocol_error);
+        }
+        return;
+    }
+    switch (parsed->event) {
+        case StreamEvent::media:
+            on_media(*parsed, now);
+            break;
+        case StreamEvent::mark:
+            playout_.on_echo(parsed->mark_name, now);
+            break;
+        case StreamEvent::dtmf:
+            if (is_keypad(parsed->digit.front())) {
+                sink_->on_digit(parsed->digit.front(), DigitSource::twilio);
+            }
+            break;
+        case StreamEvent::stop:
+            end(EndReason::caller_hung_up, "Twilio stopped the stream", close_normal);
+            break;
+        default:
+            break;  // a second connected or start, and what Twilio may add
+    }
+}
+
+void TwilioTransport::on_media(const StreamMessage& message, TimePoint now) noexcept {
+    if (message.track.starts_with("outbound"))
+        return;  // our own words; never on bidirectional streams
+    ++stats_.received;
+    if (message.chunk != 0) {
+        if (message.chunk > last_chunk_ + 1 && last_chunk_ != 0) {
+            const auto missing = message.chunk - last_chunk_ - 1;
+            stats_.lost += missing;
+            for (std::uint64_t i = 0; i < std::min(missing, most_concealed); ++i)
+                conceal(now);
+        }
+        last_chunk_ = message.chunk;
+    }
+    if (last_timestamp_ != 0 && message.timestamp_ms > last_timestamp_) {  // RFC 3550 §6.4.1
+        const double sent = static_cast<double>(message.timestamp_ms - last_timestamp_);
+        const double deviation = std::abs(to_ms(now - last_media_) - sent);
+        stats_.jitter_ms += (deviation - stats_.jitter_ms) / 16;
+    }
+    last_timestamp_ = message.timestamp_ms;
+    last_media_ = now;
+    const auto pushed = assembler_.push_base64(message.payload, [&](FrameAssembler::Frame frame) {
+        on_frame(frame, now);
+    });
+    if (pushed.has_error()) ++stats_.rejected;
+}
+
+void TwilioTransport::on_frame(FrameAssembler::Frame ulaw, TimePoint now) noexcept {
+    if (concealed_ahead_ > 0) {
+        --concealed_ahead_;
+        ++stats_.late;
+    }
+    delivered_until_ = now;
+    media::g711::ulaw_decode(ulaw, frame_);
+    sink_->on_frame({frame_, narrowband}, now, false);
+}
+
+void TwilioTransport::conceal(TimePoint now) noexcept {
+    ++stats_.concealed;
+    frame_.fill(0);
+    sink_->on_frame({frame_, narrowband}, now, true);
+}
+
+void TwilioTransport::on_tick(TimePoint now) noexcept {
+    while (now - delivered_until_ >= stall) {
+        delivered_until_ += frame_time;
+        ++concealed_ahead_;
+        conceal(now);
+    }
+    sink_->on_tick(now);
+    if (playout_.mark_due(!sent_since_tick_)) send_mark();
+    sent_since_tick_ = false;
+    if (now - last_media_ >= media_timeout_) {
+        end(EndReason::media_timeout, "no audio from Twilio", close_going_away);
+    }
+}
+
+void TwilioTransport::end(EndReason reason, std::string detail, std::uint16_t close_code) {
+    if (end_) return;
+    end_ = MediaEnd{reason, std::move(detail)};
+    socket_->begin_close(close_code, "");
+}
+
+std::size_t TwilioTransport::send_room() const noexcept {
+    if (end_ || hanging_up_) return 0;
+    return static_cast<std::size_t>(playout_.room(Clock::now()) / frame_time);
+}
+
+bool TwilioTransport::send_audio(media::FrameView frame) noexcept {
+    const bool fits = frame.rate == narrowband && !frame.samples.empty() &&
+                      frame.samples.size() <= ulaw_frame_bytes;
+    if (!fits || send_room() == 0) {
+        ++stats_.dropped;
+        return false;
+    }
+    std::array<std::byte, ulaw_frame_bytes> ulaw;
+    const auto size = media::g711::ulaw_encode(frame.samples, ulaw);
+    if (!socket_->send_text(writer_.media(std::span{ulaw}.first(size)))) {
+        ++stats_.dropped;
+        return false;
+    }
+    ++stats_.sent;
+    sent_since_tick_ = true;
+    // Rounded up, so that odd lengths never add up to more than max_buffered.
+    const auto length = milliseconds{static_cast<std::int64_t>((size + 7) / 8)};
+    playout_.on_sent(length, Clock::now());
+    if (playout_.mark_due(false)) send_mark();
+    return true;
+}
+
+void TwilioTransport::send_mark() noexcept {
+    if (socket_->send_text(writer_.mark(playout_.mark_name()))) playout_.on_marked(Clock::now());
+}
+
+milliseconds TwilioTransport::unheard() const noexcept { return playout_.unheard(Clock::now()); }
+
+milliseconds TwilioTransport::clear_audio() noexcept {
+    const bool anything = playout_.anything_sent();
+    const auto unheard = playout_.clear(Clock::now());
+    if (anything) socket_->send_text(writer_.clear());
+    return unheard;
+}
+
+asio::awaitable<void> TwilioTransport::hang_up() {
+    hanging_up_ = true;
+    co_await socket_->close(close_normal, "call ended");
+}
+
+asio::awaitable<Result<void>> TwilioTransport::transfer(std::string) {
+    co_return Result<void>{error_code{TwilioErrc::transfer_not_supported}};
+}
+
+}  // namespace oavc::transports::twilio

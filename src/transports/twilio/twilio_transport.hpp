@@ -1,0 +1,93 @@
+#pragma once
+
+#include "async/shard.hpp"
+#include "media/frame.hpp"
+#include "net/websocket.hpp"
+#include "transports/transport.hpp"
+#include "transports/twilio/config.hpp"
+#include "transports/twilio/media_protocol.hpp"
+#include "transports/twilio/playout.hpp"
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace oavc::transports::twilio {
+
+/// One call over a Media Streams socket that has said `start`. PCM at 8 kHz.
+///
+/// In: frames of 20 ms in order, as they come. TCP loses nothing but may stall: after 100 ms
+/// without audio each tick hands over a frame of concealed silence, so that time passes for the
+/// session; what arrives afterwards is handed over too (counted late), for none of the caller's
+/// words is thrown away. Missing chunk numbers are concealed with silence.
+///
+/// Out: at most Config::max_buffered of audio lies ahead of the caller's ear; marks tell how far
+/// Twilio has played. Thread: the shard's.
+class TwilioTransport final : public Transport, private async::TickClient {
+public:
+    /// `start` is the stream's `start` message's streamSid.
+    TwilioTransport(
+        async::Shard& shard,
+        std::unique_ptr<net::WebSocket> socket,
+        std::string_view stream_sid,
+        CallInfo info,
+        const Config& config
+    );
+    ~TwilioTransport();
+
+    const CallInfo& info() const noexcept override { return info_; }
+    asio::awaitable<Result<void>> connect() override;  ///< Twilio has answered already
+    asio::awaitable<void> reject(int status, std::string reason) override;
+    const media::AudioFormat& format() const noexcept override { return format_; }
+    asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
+    std::size_t send_room() const noexcept override;
+    bool send_audio(media::FrameView frame) noexcept override;
+    milliseconds unheard() const noexcept override;
+    milliseconds clear_audio() noexcept override;
+    asio::awaitable<void> hang_up() override;
+    /// Not possible over the socket: TwilioErrc::transfer_not_supported.
+    asio::awaitable<Result<void>> transfer(std::string target) override;
+    MediaStats stats() const noexcept override { return stats_; }
+
+    const Playout::Stats& playout_stats() const noexcept { return playout_.stats(); }
+
+private:
+    void on_tick(TimePoint now) noexcept override;
+    void on_message(const net::WsMessage& message, TimePoint now) noexcept;
+    void on_media(const StreamMessage& message, TimePoint now) noexcept;
+    void on_frame(FrameAssembler::Frame ulaw, TimePoint now) noexcept;
+    void conceal(TimePoint now) noexcept;
+    void send_mark() noexcept;
+    void end(EndReason reason, std::string detail, std::uint16_t close_code);
+
+    // given to us
+    async::Shard& shard_;
+    const CallInfo info_;
+    const milliseconds media_timeout_;
+    MediaSink* sink_{nullptr};
+
+    // owned
+    std::unique_ptr<net::WebSocket> socket_;
+    StreamParser parser_;
+    FrameAssembler assembler_;
+    StreamWriter writer_;
+    Playout playout_;
+
+    // state
+    const std::string stream_sid_;
+    const media::AudioFormat format_;
+    std::array<media::Sample, ulaw_frame_bytes> frame_{};
+    TimePoint last_media_{};       ///< when audio last came
+    TimePoint delivered_until_{};  ///< the caller's time that the sink has been given frames for
+    std::uint64_t concealed_ahead_{0};  ///< silence frames whose audio may still come
+    std::uint64_t last_chunk_{0};
+    std::uint64_t last_timestamp_{0};
+    bool sent_since_tick_{false};
+    bool hanging_up_{false};
+    std::optional<MediaEnd> end_;
+    MediaStats stats_;
+};
+
+}  // namespace oavc::transports::twilio

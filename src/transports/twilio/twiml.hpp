@@ -1,0 +1,23 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace oavc::transports::twilio {
+
+/// Escapes text for an XML attribute or element. Characters that XML 1.0 forbids are left out.
+std::string xml_escape(std::string_view text);
+
+/// Bidirectional stream to `url` (wss, no query string: Twilio error 31920). The call ends when the
+/// stream does, because nothing follows in the document.
+std::string connect_stream(
+    std::string_view url, const std::map<std::string, std::string>& parameters
+);
+
+/// Refuses the call before it is answered: the caller hears busy, nothing is billed.
+std::string reject_busy();
+
+inline constexpr std::string_view twiml_content_type = "text/xml; charset=utf-8";
+
+}  // namespace oavc::transports::twilio
