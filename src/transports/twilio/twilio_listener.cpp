@@ -182,7 +182,13 @@ TwilioListener::Stats TwilioListener::stats() const noexcept {
 
 std::string TwilioListener::public_base(const net::HttpRequest& request) const {
     if (config_.public_url.empty()) {
-        return request.peer_is_loopback ? fmt::format("http://127.0.0.1:{}", server_.port()) : "";
+        if (!request.peer_is_loopback) return {};
+        // Whoever tries us on this machine signs the name it used: 127.0.0.1, localhost, [::1].
+        const std::string asked = "http://" + std::string{request.header("host")};
+        const auto url = net::parse_url(asked);
+        const bool plain_authority = url.has_value() && url->target == "/" && url->userinfo.empty();
+        if (plain_authority && !asked.ends_with('/')) return asked;
+        return fmt::format("http://127.0.0.1:{}", server_.port());
     }
     std::string base = config_.public_url;
     while (base.ends_with('/'))
@@ -226,7 +232,13 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
         signed_request.url = url;
         if (post) signed_request.parameters = *form;
         signed_request.signature = request.header("x-twilio-signature");
-        const bool valid = signature_valid(tokens_, signed_request);
+        bool valid = signature_valid(tokens_, signed_request);
+        // A public URL with a path may be configured at Twilio without the slash that we serve.
+        const std::string without_slash = base + request.target.substr(1);
+        if (!valid && request.path() == "/") {
+            signed_request.url = without_slash;
+            valid = signature_valid(tokens_, signed_request);
+        }
         if (forged("webhook refused: signature", url, request, valid)) {
             co_return plain(403, "the signature is missing or wrong");
         }

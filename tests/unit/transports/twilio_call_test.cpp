@@ -314,6 +314,41 @@ TEST_F(TwilioCallTest, SendsTheStreamToThePublicNameAndChecksSignaturesOverIt) {
     EXPECT_EQ(ask(other).status, 403);
 }
 
+TEST_F(TwilioCallTest, APublicUrlMayHaveAPath) {
+    config_.public_url = "https://voice.example.test/oavc";
+    start();
+    net::HttpClientRequest request;
+    request.method = "POST";
+    request.url = test::local_url("http", server_->port(), "/");
+    request.body = "CallSid=CA1";
+    const Form form{{"CallSid", "CA1"}};
+    for (const std::string configured : {"/oavc", "/oavc/"}) {
+        request.headers["X-Twilio-Signature"] =
+            sign(auth_token, "https://voice.example.test" + configured, form);
+        EXPECT_EQ(test::fetch(request)->status, 200) << configured;
+    }
+    EXPECT_THAT(test::fetch(request)->body, HasSubstr("\"wss://voice.example.test/oavc/ws\""));
+    request.headers["X-Twilio-Signature"] = sign(auth_token, "https://voice.example.test/", form);
+    EXPECT_EQ(test::fetch(request)->status, 403);
+}
+
+TEST_F(TwilioCallTest, ALocalTrialMayUseAnyNameOfThisMachine) {
+    start();
+    net::HttpClientRequest request;
+    request.method = "POST";
+    request.body = "CallSid=CA1";
+    const Form form{{"CallSid", "CA1"}};
+    request.url = "http://localhost:" + std::to_string(server_->port()) + "/";
+    request.headers["X-Twilio-Signature"] = sign(auth_token, request.url, form);
+    const auto answer = test::fetch(request);
+    EXPECT_EQ(answer->status, 200);
+    EXPECT_THAT(
+        answer->body, HasSubstr("\"ws://localhost:" + std::to_string(server_->port()) + "/ws\"")
+    );
+    request.headers["Host"] = "h/x?y";
+    EXPECT_EQ(test::fetch(request)->status, 403);
+}
+
 TEST_F(TwilioCallTest, RefusesForgedWebhooksAndSockets) {
     start();
     auto settings = this->settings();
