@@ -14,8 +14,8 @@ struct Config {
     std::string auth_token_secondary;  ///< secret; accepted too, during rotation
     std::string phone_number;          ///< E.164
     /// What Twilio was configured with, e.g. https://voice.example.com; signatures are computed
-    /// over it, and the media URL is its wss:// twin. Empty: http://127.0.0.1:<port> (local trials,
-    /// from this machine only).
+    /// over it, and the media URL is its wss:// twin. Empty: the name by which this machine
+    /// asked, such as http://127.0.0.1:<port> (local trials, from this machine only).
     std::string public_url;
     bool validate_signatures{true};      ///< off only for trials; needs auth_token when on
     std::chrono::seconds token_ttl{60};  ///< of the one-time token between webhook and socket

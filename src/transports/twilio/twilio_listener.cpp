@@ -13,7 +13,6 @@
 
 #include <algorithm>
 #include <cctype>
-#include <mutex>
 #include <stdexcept>
 
 namespace oavc::transports::twilio {
@@ -201,7 +200,7 @@ bool TwilioListener::forged(
 ) {
     if (valid) return false;
     ++forged_;
-    log_.warn(
+    complain(
         what,
         log::kv("signed_url", url),
         log::kv("header", request.header("x-twilio-signature").empty() ? "missing" : "wrong"),
@@ -217,7 +216,7 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     ++webhooks_;
     const auto base = public_base(request);
     if (base.empty()) {
-        log_.warn(
+        complain(
             "webhook from another machine, but there is no public_url",
             log::kv("peer", request.peer_ip)
         );
@@ -313,9 +312,7 @@ asio::awaitable<void> TwilioListener::on_socket(
     }
     if (!pending) {
         ++refused_sockets_;
-        log_.warn(
-            "media socket refused", log::kv("why", problem), log::kv("peer", request.peer_ip)
-        );
+        complain("media socket refused", log::kv("why", problem), log::kv("peer", request.peer_ip));
         co_await socket->close(close_policy, problem);
         co_return;
     }

@@ -10,6 +10,7 @@
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -50,6 +51,14 @@ public:
     Stats stats() const noexcept;
 
 private:
+    /// Logs what a stranger did, at most once per second.
+    template <class... Fields>
+    void complain(std::string_view what, const Fields&... fields) {
+        const std::scoped_lock lock{complaints_mutex_};
+        if (!complaints_.allow(Clock::now())) return;
+        log_.warn(what, fields..., log::kv("not_logged_before", complaints_.suppressed()));
+    }
+
     struct Pending {
         AdmissionSlot slot;
         CallInfo info;
@@ -83,6 +92,8 @@ private:
     std::unique_ptr<async::TaskGroup> housekeeping_;  ///< on shard 0
 
     // state
+    std::mutex complaints_mutex_;
+    log::RateLimit complaints_{std::chrono::seconds{1}};  ///< strangers can cause these
     std::atomic<bool> accepting_{true};
     bool started_{false};
     bool stopped_{false};
