@@ -3,9 +3,7 @@
 #include "base/providers.hpp"
 #include "transports/opensips/opensips_listener.hpp"
 #include "transports/providers.hpp"
-#if __has_include("transports/twilio/twilio_listener.hpp")
 #include "transports/twilio/twilio_listener.hpp"
-#endif
 
 #include <stdexcept>
 #include <utility>
@@ -26,14 +24,9 @@ std::vector<std::unique_ptr<Listener>> TransportFactory::make(
         ));
     }
     if (both || provider == "twilio") {
-#if __has_include("transports/twilio/twilio_listener.hpp")
         listeners.push_back(std::make_unique<twilio::TwilioListener>(
             twilio_, context.http, context.shards, context.calls
         ));
-#else
-        throw std::runtime_error{
-            "[telephony] provider: the twilio transport is not part of this build"};
-#endif
     }
     if (listeners.empty()) {
         throw std::runtime_error{
