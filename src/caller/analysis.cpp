@@ -15,10 +15,7 @@ std::vector<TurnReport> analyse(const CallFacts& call, const Recogniser& recogni
     const auto measured = measure_turns(
         call.spoken, call.tape.sent_activity(), call.tape.heard_activity(), call.ended
     );
-    std::vector<TimePoint> begins;
-    for (const SpokenUtterance& utterance : call.spoken)
-        begins.push_back(utterance.begin);
-    const auto told = match_server_events(call.events, call.answered, begins);
+    const auto told = match_server_events(call.events, call.answered, call.spoken);
 
     std::vector<TurnReport> turns;
     for (std::size_t i = 0; i < measured.size(); ++i) {

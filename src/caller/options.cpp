@@ -254,7 +254,7 @@ std::vector<Options::Speech> demonstration() {
         {Kind::text, "what are your opening hours", false},
         {Kind::text, "tell me about your savings accounts", false},
         {Kind::text, "where is the nearest branch", true},
-        {Kind::text, "thank you goodbye", false},
+        {Kind::text, "no thank you goodbye", false},
     };
 }
 

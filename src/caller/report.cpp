@@ -61,37 +61,44 @@ std::string quoted(std::string_view text) { return fmt::format("“{}”", text)
 }  // namespace
 
 std::vector<ServerTurn> match_server_events(
-    std::span<const ServerEvent> events, TimePoint answered, std::span<const TimePoint> begins
+    std::span<const ServerEvent> events, TimePoint answered, std::span<const SpokenUtterance> spoken
 ) {
-    std::vector<ServerTurn> turns(begins.size() + 1);
+    std::vector<ServerTurn> turns(spoken.size() + 1);
     milliseconds answered_at{0};
     for (const ServerEvent& event : events) {
         if (event.kind == "answered") answered_at = event.since_start;
     }
+    const auto count_until = [spoken](TimePoint at, TimePoint SpokenUtterance::*moment) {
+        std::size_t count = 0;
+        while (count < spoken.size() && spoken[count].*moment <= at)
+            ++count;
+        return count;
+    };
     std::map<std::uint32_t, std::size_t> utterance_of;  // by the server's turn
     std::map<std::size_t, std::uint32_t> last_reply;    // the server's turn, by utterance
-    utterance_of[0] = 0;
     for (const ServerEvent& event : events) {
+        const TimePoint at = answered + (event.since_start - answered_at);
         if (event.kind == "caller_said") {
-            const TimePoint at = answered + (event.since_start - answered_at);
-            const auto later = std::upper_bound(begins.begin(), begins.end(), at);
-            const auto index = static_cast<std::size_t>(later - begins.begin());
+            const std::size_t index = count_until(at, &SpokenUtterance::begin);
             utterance_of[event.turn] = index;
             append(turns[index].caller_said, event.text);
+            continue;
         }
+        if (event.kind != "sentence" && event.kind != "reply_started") continue;
         const auto known = utterance_of.find(event.turn);
-        if (known == utterance_of.end()) continue;
-        ServerTurn& turn = turns[known->second];
-        if (event.kind == "sentence") {
-            // Several turns of the server may answer one utterance with pauses: the last one
-            // counts.
-            const auto replied = last_reply.find(known->second);
-            if (replied == last_reply.end() || replied->second != event.turn) turn.said.clear();
-            last_reply[known->second] = event.turn;
-            append(turn.said, event.text);
-        } else if (event.kind == "reply_started") {
+        const std::size_t index = std::max(
+            known == utterance_of.end() ? 0 : known->second, count_until(at, &SpokenUtterance::end)
+        );
+        ServerTurn& turn = turns[index];
+        if (event.kind == "reply_started") {
             turn.stages = event.stages;
+            continue;
         }
+        // Several turns of the server may answer one utterance with pauses: the last one counts.
+        const auto replied = last_reply.find(index);
+        if (replied == last_reply.end() || replied->second != event.turn) turn.said.clear();
+        last_reply[index] = event.turn;
+        append(turn.said, event.text);
     }
     return turns;
 }

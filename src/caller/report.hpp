@@ -37,14 +37,16 @@ struct CallReport {
 };
 
 /// What the server told, put beside our utterances: element 0 is the greeting, element i the i-th
-/// utterance. `answered`: the answer on our clock; `begins`: when our utterances began.
+/// utterance. `answered`: the answer on our clock. A transcript belongs to the utterance that had
+/// begun by then, a reply to that of its transcript, or to a later one that had ended by then and
+/// was not understood.
 struct ServerTurn {
     std::string caller_said;
     std::string said;  ///< of the last reply to the utterance
     std::optional<Stages> stages;
 };
 std::vector<ServerTurn> match_server_events(
-    std::span<const ServerEvent> events, TimePoint answered, std::span<const TimePoint> begins
+    std::span<const ServerEvent> events, TimePoint answered, std::span<const SpokenUtterance> spoken
 );
 
 /// What keeps a call from being proof of a working system; empty: nothing. Checked are: every

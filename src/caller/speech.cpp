@@ -31,9 +31,13 @@ std::vector<media::Sample> trimmed(std::vector<media::Sample> samples) {
     std::size_t end = all.size();
     while (end >= begin + step && !media::is_voiced(all.subspan(end - step, step)))
         end -= step;
+    if (begin + step > end) return {};
+    constexpr std::size_t margin = samples_in(100ms, narrowband);
+    begin -= std::min(begin, margin);
+    end = std::min(end + margin, samples.size());
     return {
         samples.begin() + static_cast<std::ptrdiff_t>(begin),
-        samples.begin() + static_cast<std::ptrdiff_t>(std::max(begin, end))};
+        samples.begin() + static_cast<std::ptrdiff_t>(end)};
 }
 
 std::vector<Utterance> prepare_speech(

@@ -19,7 +19,7 @@ std::vector<Utterance> prepare_speech(
 /// A whole recording at 8 kHz.
 std::vector<media::Sample> at_line_rate(media::Samples samples, SampleRate rate);
 
-/// Without the silence at both ends.
+/// Without the silence at both ends, but for the 100 ms in which a word softly begins or ends.
 std::vector<media::Sample> trimmed(std::vector<media::Sample> samples);
 
 }  // namespace oavc::caller

@@ -37,7 +37,8 @@ CallReport good_call() {
 
 TEST(MatchServerEvents, PutsWhatTheServerToldBesideWhatWasSaidThen) {
     const TimePoint answered{};
-    const std::vector<TimePoint> begins{answered + 3s, answered + 8s};
+    const std::vector<SpokenUtterance> spoken{
+        {answered + 3s, answered + 4s}, {answered + 8s, answered + 8500ms}};
     auto reply = event_of("reply_started", 5'600ms, 1);
     reply.stages = Stages{500, 1, 2, 3, 4};
     const std::vector<ServerEvent> events{
@@ -50,9 +51,8 @@ TEST(MatchServerEvents, PutsWhatTheServerToldBesideWhatWasSaidThen) {
         reply,
         event_of("caller_said", 9'000ms, 2, "bye"),
         event_of("sentence", 9'050ms, 2, "Goodbye."),
-        event_of("sentence", 9'060ms, 7, "of an unknown turn"),
     };
-    const auto turns = match_server_events(events, answered, begins);
+    const auto turns = match_server_events(events, answered, spoken);
     ASSERT_EQ(turns.size(), 3U);
     EXPECT_EQ(turns[0].said, "Welcome.");
     EXPECT_EQ(turns[1].caller_said, "hello");
@@ -64,18 +64,39 @@ TEST(MatchServerEvents, PutsWhatTheServerToldBesideWhatWasSaidThen) {
 }
 
 TEST(MatchServerEvents, JoinsTheTurnsThatPausesMadeOfOneRecording) {
-    const std::vector<TimePoint> begins{TimePoint{} + 1s};
+    const std::vector<SpokenUtterance> spoken{{TimePoint{} + 1s, TimePoint{} + 5500ms}};
     const std::vector<ServerEvent> events{
         event_of("caller_said", 3s, 1, "and so my fellow americans"),
         event_of("sentence", 3s, 1, "First reply."),
         event_of("caller_said", 6s, 2, "ask not what your country can do for you"),
         event_of("sentence", 6s, 2, "Second reply."),
     };
-    const auto turns = match_server_events(events, TimePoint{}, begins);
+    const auto turns = match_server_events(events, TimePoint{}, spoken);
     EXPECT_EQ(
         turns[1].caller_said, "and so my fellow americans ask not what your country can do for you"
     );
     EXPECT_EQ(turns[1].said, "Second reply.") << "the one that is heard at the end";
+}
+
+TEST(MatchServerEvents, GivesAReplyToWhatWasNotUnderstoodToItsOwnUtterance) {
+    const std::vector<SpokenUtterance> spoken{
+        {TimePoint{} + 1s, TimePoint{} + 2s}, {TimePoint{} + 5s, TimePoint{} + 6s}};
+    auto first = event_of("reply_started", 2'600ms, 1);
+    first.stages = Stages{500, 1, 2, 3, 4};
+    auto sorry = event_of("reply_started", 6'800ms, 1);  // nothing was said: still turn 1
+    sorry.stages = Stages{700, 0, 0, 0, 0};
+    const std::vector<ServerEvent> events{
+        event_of("caller_said", 2'500ms, 1, "hello"),
+        event_of("sentence", 2'500ms, 1, "Hi."),
+        first,
+        event_of("sentence", 6'700ms, 1, "Sorry?"),
+        sorry,
+    };
+    const auto turns = match_server_events(events, TimePoint{}, spoken);
+    EXPECT_EQ(turns[1].said, "Hi.");
+    EXPECT_DOUBLE_EQ(turns[1].stages->endpointing_ms, 500);
+    EXPECT_EQ(turns[2].said, "Sorry?");
+    EXPECT_DOUBLE_EQ(turns[2].stages->endpointing_ms, 700);
 }
 
 TEST(Verdict, IsSilentAboutAGoodCall) { EXPECT_EQ(verdict(good_call()), ""); }

@@ -21,8 +21,8 @@ TEST(Speech, BeginsAndEndsWithVoiceAndIsUnderstood) {
     EXPECT_EQ(said[0].text, "where is the nearest branch");
     const media::Samples samples{said[0].samples};
     EXPECT_GT(samples.size(), 8'000U) << "more than a second";
-    EXPECT_TRUE(media::is_voiced(samples.first(40)));
-    EXPECT_TRUE(media::is_voiced(samples.last(40)));
+    EXPECT_TRUE(media::is_voiced(samples.subspan(800, 40))) << "after 100 ms";
+    EXPECT_TRUE(media::is_voiced(samples.subspan(samples.size() - 840, 40)));
     services::PhraseRecognizer ear{{"where is the nearest branch", "what are your opening hours"}};
     EXPECT_GE(word_accuracy(said[0].text, ear.recognize(samples, narrowband)), 0.8);
 }
@@ -41,8 +41,8 @@ TEST(Trimmed, TakesTheSilenceOffBothEnds) {
     for (std::size_t i = 2'000; i < 6'000; ++i)
         samples[i] = i % 2 == 0 ? 3'000 : -3'000;
     const auto kept = trimmed(samples);
-    EXPECT_NEAR(static_cast<double>(kept.size()), 4'000, 80);
-    EXPECT_TRUE(trimmed(std::vector<media::Sample>(500, 3)).size() < 40);
+    EXPECT_NEAR(static_cast<double>(kept.size()), 4'000 + 2 * 800, 80);
+    EXPECT_TRUE(trimmed(std::vector<media::Sample>(500, 3)).empty());
 }
 
 }  // namespace
