@@ -198,6 +198,7 @@ TEST_F(HttpServerTest, DropsAClientThatSendsItsHeaderTooSlowly) {
     RawClient client{server_->port()};
     client.send("GET / HTTP/1.1\r\nHost:");
     EXPECT_EQ(client.read_all(), "");
+    expect_all_closed();
     EXPECT_EQ(server_->stats().bad_requests, 1u);
     RawClient silent{server_->port()};
     EXPECT_EQ(silent.read_all(), "");
