@@ -24,7 +24,7 @@ constexpr double enough_frames = 100;
 /// What is known of a line weighs at most this much, so that it follows a changing one.
 constexpr double most_frames = 1'000;
 /// A result of which less than this share of the time was words is no result.
-constexpr double least_understood = 0.35;
+constexpr double least_understood = 0.3;
 /// The mean cepstrum of telephone speech: where a call's own starts from.
 constexpr std::array<double, 13> average_line{
     40.71, 2.34, -6.87, 12.81, -1.31, -5.28, 2.69, -7.41, -2.52, -3.26, -5.95, 1.56, -1.75};
