@@ -8,5 +8,6 @@ namespace oavc {
 }  // namespace oavc
 
 /// Checks an invariant in every build. Bad input is never asserted on: it is a Result.
-#define OAVC_ASSERT(expression) \
-    (static_cast<bool>(expression) ? void(0) : ::oavc::assertion_failed(#expression, __FILE__, __LINE__))
+#define OAVC_ASSERT(expression)              \
+    (static_cast<bool>(expression) ? void(0) \
+                                   : ::oavc::assertion_failed(#expression, __FILE__, __LINE__))

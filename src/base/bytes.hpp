@@ -50,7 +50,8 @@ private:
     template <std::size_t Size>
     std::uint64_t big_endian() noexcept {
         std::uint64_t value = 0;
-        for (const std::byte b : take(Size)) value = value << 8 | std::to_integer<std::uint64_t>(b);
+        for (const std::byte b : take(Size))
+            value = value << 8 | std::to_integer<std::uint64_t>(b);
         return value;
     }
 
@@ -75,7 +76,8 @@ public:
             overflowed_ = true;
             return;
         }
-        for (const std::byte b : source) buffer_[size_++] = b;
+        for (const std::byte b : source)
+            buffer_[size_++] = b;
     }
 
     std::size_t size() const noexcept { return size_; }

@@ -31,10 +31,10 @@ private:
 }  // namespace oavc
 
 /// NOLINTBEGIN(bugprone-macro-parentheses): `Errc` is a type name
-#define OAVC_ERROR_CATEGORY(Errc, category_name)                              \
-    inline boost::system::error_code make_error_code(Errc value) noexcept {   \
-        static const ::oavc::ErrorCategory<Errc> category{category_name};     \
-        return {static_cast<int>(value), category};                           \
+#define OAVC_ERROR_CATEGORY(Errc, category_name)                            \
+    inline boost::system::error_code make_error_code(Errc value) noexcept { \
+        static const ::oavc::ErrorCategory<Errc> category{category_name};   \
+        return {static_cast<int>(value), category};                         \
     }
 
 #define OAVC_ERROR_CODE_ENUM(Errc) \

@@ -21,7 +21,8 @@ std::uint32_t random_u32() noexcept {
     std::array<std::byte, 4> bytes{};
     random_bytes(bytes);
     std::uint32_t value = 0;
-    for (const std::byte b : bytes) value = value << 8 | std::to_integer<std::uint32_t>(b);
+    for (const std::byte b : bytes)
+        value = value << 8 | std::to_integer<std::uint32_t>(b);
     return value;
 }
 

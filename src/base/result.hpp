@@ -23,6 +23,7 @@ struct ParseError {
 };
 
 /// boost::system::result asks for this when `.value()` is called on an error.
-[[noreturn]] void throw_exception_from_error(const ParseError& error, const boost::source_location&);
+[[noreturn]] void
+throw_exception_from_error(const ParseError& error, const boost::source_location&);
 
 }  // namespace oavc

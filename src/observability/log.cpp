@@ -17,21 +17,30 @@ std::atomic<bool> personal_data_shown{false};
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept {
     switch (level) {
-        case Level::debug: return spdlog::level::debug;
-        case Level::info: return spdlog::level::info;
-        case Level::warn: return spdlog::level::warn;
-        case Level::error: return spdlog::level::err;
-        case Level::off: break;
+        case Level::debug:
+            return spdlog::level::debug;
+        case Level::info:
+            return spdlog::level::info;
+        case Level::warn:
+            return spdlog::level::warn;
+        case Level::error:
+            return spdlog::level::err;
+        case Level::off:
+            break;
     }
     return spdlog::level::off;
 }
 
 const char* severity(Level level) noexcept {
     switch (level) {
-        case Level::debug: return "DEBUG";
-        case Level::info: return "INFO";
-        case Level::warn: return "WARNING";
-        default: return "ERROR";
+        case Level::debug:
+            return "DEBUG";
+        case Level::info:
+            return "INFO";
+        case Level::warn:
+            return "WARNING";
+        default:
+            return "ERROR";
     }
 }
 
@@ -67,10 +76,11 @@ void append_console(std::string& out, const Field& field) {
     out += ' ';
     out += field.key;
     out += '=';
-    const bool plain = field.value.find_first_of(" \"\\=\n\r\t") == std::string::npos &&
-                       !field.value.empty();
+    const bool plain =
+        field.value.find_first_of(" \"\\=\n\r\t") == std::string::npos && !field.value.empty();
     bool control = false;
-    for (const char c : field.value) control = control || static_cast<unsigned char>(c) < 0x20;
+    for (const char c : field.value)
+        control = control || static_cast<unsigned char>(c) < 0x20;
     if (plain && !control) {
         out += field.value;
     } else {
@@ -93,7 +103,8 @@ void append_json(std::string& out, const Field& field) {
 
 bool parse_level(std::string_view text, Level& level) noexcept {
     std::string lower;
-    for (const char c : text) lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+    for (const char c : text)
+        lower += static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
     if (lower == "debug" || lower == "trace") {
         level = Level::debug;
     } else if (lower == "info") {
@@ -153,17 +164,16 @@ Logger Logger::with(std::initializer_list<Field> fields) const {
     return child;
 }
 
-void Logger::write(
-    Level level,
-    std::string_view message,
-    std::initializer_list<Field> fields
-) const {
+void Logger::write(Level level, std::string_view message, std::initializer_list<Field> fields)
+    const {
     if (level < output_level.load(std::memory_order_relaxed)) return;
     std::string line;
     if (output_format.load(std::memory_order_relaxed) == Format::json) {
-        const auto now = std::chrono::time_point_cast<std::chrono::milliseconds>(
-                             std::chrono::system_clock::now()
-        ).time_since_epoch().count();
+        const auto now =
+            std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()
+            )
+                .time_since_epoch()
+                .count();
         line = fmt::format(
             "{{\"severity\":\"{}\",\"timestampSeconds\":{}.{:03},\"message\":",
             severity(level),
@@ -171,12 +181,14 @@ void Logger::write(
             now % 1000
         );
         append_json_text(line, message);
-        for (const Field& field : fields) append_json(line, field);
+        for (const Field& field : fields)
+            append_json(line, field);
         line += *json_;
         line += '}';
     } else {
         line = fmt::format("{:<7} {}", severity(level), message);
-        for (const Field& field : fields) append_console(line, field);
+        for (const Field& field : fields)
+            append_console(line, field);
         line += *console_;
     }
     sink()->log(to_spdlog(level), std::string_view{line});

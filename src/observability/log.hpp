@@ -40,7 +40,9 @@ Field kv(std::string_view key, const T& value) {
         return {key, fmt::format("{:.3f}", value), false};
     } else if constexpr (requires { value.message(); }) {
         return {key, value.message(), true};
-    } else if constexpr (requires { std::chrono::duration_cast<std::chrono::microseconds>(value); }) {
+    } else if constexpr (requires {
+                             std::chrono::duration_cast<std::chrono::microseconds>(value);
+                         }) {
         const auto us = std::chrono::duration_cast<std::chrono::microseconds>(value).count();
         return {key, fmt::format("{:.1f}", static_cast<double>(us) / 1000.0), false};
     } else {

@@ -15,7 +15,8 @@ struct PocketSphinxConfig {
     std::string phrases_file;
     /// Use the general language model (100 MB, hears 14 % of real telephone speech).
     bool general_model{false};
-    std::size_t max_backlog_ms{10'000};  ///< audio waiting for a worker before the oldest is dropped
+    std::size_t max_backlog_ms{
+        10'000};  ///< audio waiting for a worker before the oldest is dropped
 };
 
 /// [llm.scripted]
@@ -32,7 +33,7 @@ struct FliteConfig {
 /// [tts.espeak-ng]
 struct EspeakConfig {
     std::string command{"espeak-ng"};
-    std::string voice;         ///< empty: from the language
+    std::string voice;  ///< empty: from the language
     int words_per_minute{165};
     std::size_t processes{2};  ///< at most this many at once
 };

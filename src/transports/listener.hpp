@@ -39,7 +39,8 @@ private:
     Owner* owner_{nullptr};
 };
 
-/// What listeners hand calls to: the pipeline. Thread: any for `admit`, the call's shard for `run_call`.
+/// What listeners hand calls to: the pipeline. Thread: any for `admit`, the call's shard for
+/// `run_call`.
 class CallHandler {
 public:
     /// Decides about one new call, atomically. An empty slot: refuse politely (503, busy).
@@ -48,9 +49,7 @@ public:
     /// Carries one call from answer to end. Runs on `shard`, which is also the transport's. Returns
     /// when the call is over; cancelling it hangs up. Never throws.
     virtual asio::awaitable<void> run_call(
-        async::Shard& shard,
-        std::unique_ptr<Transport> transport,
-        AdmissionSlot slot
+        async::Shard& shard, std::unique_ptr<Transport> transport, AdmissionSlot slot
     ) = 0;
 
 protected:

@@ -4,13 +4,20 @@ namespace oavc::transports {
 
 std::string_view to_string(EndReason reason) noexcept {
     switch (reason) {
-        case EndReason::caller_hung_up: return "caller_hung_up";
-        case EndReason::we_hung_up: return "we_hung_up";
-        case EndReason::transferred: return "transferred";
-        case EndReason::cancelled: return "cancelled";
-        case EndReason::media_timeout: return "media_timeout";
-        case EndReason::carrier_lost: return "carrier_lost";
-        case EndReason::protocol_error: return "protocol_error";
+        case EndReason::caller_hung_up:
+            return "caller_hung_up";
+        case EndReason::we_hung_up:
+            return "we_hung_up";
+        case EndReason::transferred:
+            return "transferred";
+        case EndReason::cancelled:
+            return "cancelled";
+        case EndReason::media_timeout:
+            return "media_timeout";
+        case EndReason::carrier_lost:
+            return "carrier_lost";
+        case EndReason::protocol_error:
+            return "protocol_error";
     }
     return "unknown";
 }

@@ -27,10 +27,10 @@ enum class EndReason {
     caller_hung_up,
     we_hung_up,
     transferred,
-    cancelled,        ///< the caller gave up before we answered
-    media_timeout,    ///< no packet for the configured time
-    carrier_lost,     ///< OpenSIPS restarted, socket vanished
-    protocol_error,   ///< the peer broke the protocol beyond repair
+    cancelled,       ///< the caller gave up before we answered
+    media_timeout,   ///< no packet for the configured time
+    carrier_lost,    ///< OpenSIPS restarted, socket vanished
+    protocol_error,  ///< the peer broke the protocol beyond repair
 };
 std::string_view to_string(EndReason reason) noexcept;
 
@@ -41,14 +41,14 @@ struct MediaEnd {
 
 /// Reception and sending of one call, cumulative. RTP: RFC 3550; Twilio: messages for packets.
 struct MediaStats {
-    std::uint64_t received{0};        ///< frames or packets accepted
-    std::uint64_t lost{0};            ///< never came
-    std::uint64_t concealed{0};       ///< frames invented in their place
-    std::uint64_t late{0};            ///< came after their place was filled
-    std::uint64_t rejected{0};        ///< not parseable, or from somebody else
+    std::uint64_t received{0};   ///< frames or packets accepted
+    std::uint64_t lost{0};       ///< never came
+    std::uint64_t concealed{0};  ///< frames invented in their place
+    std::uint64_t late{0};       ///< came after their place was filled
+    std::uint64_t rejected{0};   ///< not parseable, or from somebody else
     std::uint64_t sent{0};
-    std::uint64_t dropped{0};         ///< our frames that did not fit the send queue
-    double jitter_ms{0};              ///< RFC 3550 §6.4.1, of what we receive
+    std::uint64_t dropped{0};  ///< our frames that did not fit the send queue
+    double jitter_ms{0};       ///< RFC 3550 §6.4.1, of what we receive
 };
 
 /// Where a keypad digit came from.

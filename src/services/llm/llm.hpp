@@ -37,7 +37,8 @@ struct LlmEvent {
     std::string text;
 };
 
-/// One streaming reply. Destruction cancels it at the server too; nothing of it leaks into the next.
+/// One streaming reply. Destruction cancels it at the server too; nothing of it leaks into the
+/// next.
 class LlmReply {
 public:
     virtual ~LlmReply() = default;
@@ -61,8 +62,7 @@ public:
     virtual ~LlmService() = default;
     virtual std::string_view name() const noexcept = 0;
     virtual asio::awaitable<Result<std::unique_ptr<LlmSession>>> open(
-        async::Shard& shard,
-        LlmOptions options
+        async::Shard& shard, LlmOptions options
     ) = 0;
 };
 

@@ -16,7 +16,7 @@ namespace oavc::services {
 struct SttCapabilities {
     SampleRate input_rate{wideband};  ///< PCM s16 mono; the pipeline resamples, adapters do not
     bool interim_results{false};
-    bool endpointing{false};          ///< the engine reports the end of an utterance itself
+    bool endpointing{false};  ///< the engine reports the end of an utterance itself
 };
 
 /// What one call asks of its recogniser.
@@ -62,8 +62,7 @@ public:
     virtual std::string_view name() const noexcept = 0;  ///< provider id
     virtual const SttCapabilities& capabilities() const noexcept = 0;
     virtual asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
-        async::Shard& shard,
-        SttOptions options
+        async::Shard& shard, SttOptions options
     ) = 0;
 };
 

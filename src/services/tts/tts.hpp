@@ -50,8 +50,7 @@ public:
     virtual std::string_view name() const noexcept = 0;
     virtual const TtsCapabilities& capabilities() const noexcept = 0;
     virtual asio::awaitable<Result<std::unique_ptr<TtsSession>>> open(
-        async::Shard& shard,
-        TtsOptions options
+        async::Shard& shard, TtsOptions options
     ) = 0;
 };
 
