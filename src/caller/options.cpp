@@ -273,7 +273,7 @@ What the caller says, in this order, each once the connector has been silent for
   --say TEXT                synthesised (repeatable)
   --wav FILE                a recording (repeatable)
   --interrupt TEXT          like --say, but over the connector's voice
-  --interrupt-after TIME    how long after a reply began (default: 1500ms); without
+  --interrupt-after TIME    how long after a reply began (default: 2500ms); without
                             --interrupt the last thing said interrupts
   --voice NAME              slt, rms, awb or kal (default: rms)
   --dtmf DIGITS             keys pressed before the first word

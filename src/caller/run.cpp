@@ -170,7 +170,8 @@ asio::awaitable<void> CallRun::place_call(std::size_t index) {
     Conversation::Config config;
     config.digits = options_.digits;
     config.longest = options_.timeout;
-    if (options_.interrupt_after) config.turns.interrupt_after = *options_.interrupt_after;
+    // Long enough that a first short sentence is over and the voice is there again.
+    config.turns.interrupt_after = options_.interrupt_after.value_or(2'500ms);
     observer_.on_call(
         index,
         box_ ? fmt::format("OpenSIPS (played on UDP port {})", box_->mi_port())
