@@ -11,7 +11,7 @@ namespace oavc::services {
 /// How freely a grammar may be left. Probabilities of one step; found by measurement.
 struct GrammarTuning {
     double another_phrase{0.05};  ///< a second phrase follows the first
-    double cut_off{1e-8};         ///< a phrase ends before its last word
+    double cut_off{1e-4};         ///< a phrase ends before its last word
     double cut_in{1e-5};          ///< a phrase begins after its first word
     double garbage{1e-7};         ///< sounds that belong to no phrase begin
     double sound{0.02};           ///< one more such sound, each of about 40
