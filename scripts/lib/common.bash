@@ -34,10 +34,19 @@ took() {
 # usage: prints the comment block at the top of the running script.
 usage() { sed -n '2,/^$/s/^# \{0,1\}//p' "$0"; }
 
+# live_awk: awk that handles each line as it comes. Debian's mawk would collect 4 KiB first.
+live_awk() {
+    if awk -W version </dev/null 2>&1 | grep -q mawk; then
+        awk -W interactive "$@"
+    else
+        awk "$@"
+    fi
+}
+
 # percent_lines: of lines "PERCENT TEXT", shows one per ten per cent (a terminal: one line that
 # changes).
 percent_lines() {
-    awk -v interactive="$interactive" '
+    live_awk -v interactive="$interactive" '
         {
             percent = int($1); $1 = ""
             if (interactive) {
@@ -74,7 +83,7 @@ build() {
     log=$folder/build.log
     if ninja -C "$folder" -n "$@" 2>/dev/null | grep -q '^ninja: no work to do'; then return; fi
     step "building ($preset, $cores jobs); the first time takes minutes"
-    if ! NINJA_STATUS='@%f %t %e ' ninja -C "$folder" "$@" 2>&1 | tee "$log" | awk '
+    if ! NINJA_STATUS='@%f %t %e ' ninja -C "$folder" "$@" 2>&1 | tee "$log" | live_awk '
         /^@/ {
             done = substr($1, 2); total = $2; seconds = $3; $1 = $2 = $3 = ""
             if (total > 0) printf "%d %d of %d after %d s\n", 100 * done / total, done, total, seconds
