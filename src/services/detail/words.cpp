@@ -52,7 +52,7 @@ std::size_t fold_letter(std::string_view text, std::size_t at, std::string& out)
         }
     }
     // The general punctuation block (“ ” ’ … –): ’ is an apostrophe, the others separate words.
-    if (byte == 0xE2 && at + 2 < text.size() && text[at + 1] == '\x80') return 0;
+    if (text.substr(at, 2) == "\xE2\x80") return 0;
     out += text[at];
     return 1;
 }
