@@ -3,6 +3,7 @@
 #include "base/providers.hpp"
 #include "services/llm/scripted_llm.hpp"
 #include "services/providers.hpp"
+#include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
@@ -52,7 +53,7 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
         const auto& own = config_.pocketsphinx;
         auto model = own.general_model ? SphinxModel::general(own.model_dir)
                      : own.phrases_file.empty()
-                         ? SphinxModel::from_phrases(dialogue()->phrases(), own.model_dir)
+                         ? SphinxModel::from_phrases(dialogue()->phrases("en"), own.model_dir)
                          : SphinxModel::from_phrases(read_phrases(own.phrases_file), own.model_dir);
         if (!model) throw std::runtime_error{"[stt.pocketsphinx] " + model.error().what};
         return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);

@@ -1,275 +1,442 @@
 #include "services/stt/pocketsphinx_stt.hpp"
 
 #include "async/mailbox.hpp"
+#include "observability/log.hpp"
+#include "services/detail/shard_link.hpp"
+#include "services/detail/stream_error.hpp"
 #include "services/errors.hpp"
+#include "services/stt/detail/decoder_pool.hpp"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <deque>
+#include <functional>
+#include <mutex>
 #include <optional>
-#include <string>
+#include <stdexcept>
+#include <thread>
+#include <utility>
 
 namespace oavc::services {
 
-Result<std::unique_ptr<SphinxDecoder>, error_code> SphinxDecoderPool::take() {
-    {
-        const std::lock_guard lock{mutex_};
-        if (!idle_.empty()) {
-            auto decoder = std::move(idle_.back());
-            idle_.pop_back();
-            return decoder;
-        }
-    }
-    return SphinxDecoder::create(model_);
-}
-
-void SphinxDecoderPool::give_back(std::unique_ptr<SphinxDecoder> decoder) {
-    const std::lock_guard lock{mutex_};
-    if (idle_.size() < most_idle) idle_.push_back(std::move(decoder));
-}
-
 namespace {
 
-/// Results on their way to the shard. Lives on the shard; jobs reach it by Shard::post.
-struct Inbox {
-    explicit Inbox(async::Shard& s) : shard{s}, events{s.executor(), 64} {}
+/// When the worker pool is full or all decoders are in use, an utterance asks again this much later
+/// …
+constexpr auto retry_after = 10ms;
+/// … and gives up after this: the stream fails as overloaded, and failover may take the call.
+constexpr auto give_up_after = 3s;
+/// Utterances of one call that wait for their result at once; the oldest then gets an empty one.
+constexpr std::size_t most_pending = 8;
+constexpr std::size_t inbox_bound = 64;
 
-    async::Shard& shard;
-    async::Mailbox<SttEvent> events;
-    std::optional<UtteranceId> cancelled_until;  ///< events of these and older ones are dropped
-};
+using Stats = PocketSphinxStt::Stats;
 
-/// One stream's work between its shard and the workers. Shared by both; the mutex is held for a
-/// copy at most, never while decoding.
-class Work : public std::enable_shared_from_this<Work> {
+/// One utterance, shared by its stream and by the job that decodes it: whoever is last destroys it,
+/// on whatever thread.
+class Utterance {
 public:
-    Work(
-        std::shared_ptr<Inbox> inbox,
-        std::shared_ptr<SphinxDecoderPool> decoders,
-        async::WorkerPool& workers,
+    enum class Outcome {
+        idle,        ///< everything that came in is decoded
+        no_decoder,  ///< all are in use: run again later
+        finished,    ///< no more jobs are needed
+        failed,      ///< no decoder could be made
+    };
+    using Report = std::function<void(SttEvent::Kind, std::string)>;
+
+    Utterance(
+        UtteranceId id,
+        std::shared_ptr<DecoderPool> decoders,
+        std::shared_ptr<ChannelState> channel,
+        std::shared_ptr<Stats> stats,
         std::size_t max_backlog
     )
-        : inbox_{std::move(inbox)},
+        : id_{id},
           decoders_{std::move(decoders)},
-          workers_{workers},
-          lane_{workers.make_lane()},
+          channel_{std::move(channel)},
+          stats_{std::move(stats)},
           max_backlog_{max_backlog} {}
+    Utterance(const Utterance&) = delete;
+    Utterance& operator=(const Utterance&) = delete;
+    ~Utterance() { abandon(); }
 
-    // --- the shard's side ---
+    // Thread: the shard's.
 
-    void begin(UtteranceId utterance) { add({Step::Kind::begin, utterance, {}}); }
-    void end(UtteranceId utterance) { add({Step::Kind::end, utterance, {}}); }
-    void cancel(UtteranceId utterance) { add({Step::Kind::cancel, utterance, {}}); }
+    UtteranceId id() const noexcept { return id_; }
 
-    void audio(UtteranceId utterance, media::Samples samples) {
-        {
-            const std::lock_guard lock{mutex_};
-            if (backlog_ + samples.size() > max_backlog_) drop_oldest(samples.size());
-            if (steps_.empty() || steps_.back().kind != Step::Kind::audio) {
-                steps_.push_back({Step::Kind::audio, utterance, {}});
-            }
-            auto& pending = steps_.back().samples;
-            pending.insert(pending.end(), samples.begin(), samples.end());
-            backlog_ += samples.size();
+    /// At most one job exists at a time, so that a busy caller holds one place in the pool's queue.
+    /// True: the caller must submit one, or else unclaim it.
+    bool push_and_claim(media::Samples samples) {
+        const std::lock_guard lock{mutex_};
+        std::size_t dropped = 0;
+        if (samples.size() > max_backlog_) {
+            dropped = samples.size() - max_backlog_;
+            samples = samples.last(max_backlog_);
         }
-        schedule();
+        const auto total = backlog_.size() + samples.size();
+        if (total > max_backlog_) {
+            const auto oldest = total - max_backlog_;
+            backlog_.erase(
+                backlog_.begin(), backlog_.begin() + static_cast<std::ptrdiff_t>(oldest)
+            );
+            dropped += oldest;
+        }
+        backlog_.insert(backlog_.end(), samples.begin(), samples.end());
+        stats_->dropped_samples += dropped;
+        return claim();
     }
+    bool end_and_claim() {
+        const std::lock_guard lock{mutex_};
+        ended_ = true;
+        return claim();
+    }
+    bool claim_again() {
+        const std::lock_guard lock{mutex_};
+        return claim();
+    }
+    void unclaim() {
+        const std::lock_guard lock{mutex_};
+        claimed_ = false;
+    }
+    void cancel() noexcept { cancelled_ = true; }
+    bool cancelled() const noexcept { return cancelled_; }
 
-    /// Nobody listens any more.
-    void close() { add({Step::Kind::close, {}, {}}); }
+    // Thread: the job's.
+
+    /// The job: decodes all that has come in and reports what that means.
+    Outcome work(const Report& report) {
+        for (;;) {
+            bool last = false;
+            {
+                const std::lock_guard lock{mutex_};
+                if (cancelled_ || finished_) {
+                    finished_ = true;
+                    backlog_ = {};
+                    break;
+                }
+                if (backlog_.empty() && !ended_) {
+                    claimed_ = false;
+                    return Outcome::idle;
+                }
+                if (decoder_ != nullptr || (backlog_.empty() && ended_)) {
+                    std::swap(backlog_, scratch_);
+                    last = ended_;
+                }
+            }
+            if (decoder_ != nullptr || last) {
+                decode(last, report);
+                continue;
+            }
+            auto decoder = decoders_->try_take();
+            if (!decoder) return Outcome::failed;
+            if (*decoder == nullptr) {
+                unclaim();
+                return Outcome::no_decoder;
+            }
+            decoder_ = std::move(*decoder);
+            decoder_->start(*channel_);
+        }
+        abandon();
+        return Outcome::finished;
+    }
 
 private:
-    struct Step {
-        enum class Kind { begin, audio, end, cancel, close };
-        Kind kind;
-        UtteranceId utterance;
-        std::vector<media::Sample> samples;
-    };
-
-    void add(Step step) {
-        {
-            const std::lock_guard lock{mutex_};
-            steps_.push_back(std::move(step));
-        }
-        schedule();
+    bool claim() {
+        if (claimed_ || finished_ || (backlog_.empty() && !ended_)) return false;
+        claimed_ = true;
+        return true;
     }
 
-    /// Under the mutex. Audio that waits for a worker too long is worth less than new audio.
-    void drop_oldest(std::size_t room) {
-        for (auto& step : steps_) {
-            const auto drop = std::min(step.samples.size(), room);
-            step.samples.erase(
-                step.samples.begin(), step.samples.begin() + static_cast<std::ptrdiff_t>(drop)
-            );
-            backlog_ -= drop;
-            room -= drop;
-            if (room == 0) return;
+    void decode(bool last, const Report& report) {
+        // In pieces, so that a cancelled utterance stops within a moment with seconds still
+        // waiting.
+        constexpr std::size_t piece = 1'600;
+        for (std::size_t at = 0; at < scratch_.size() && !cancelled_; at += piece) {
+            const auto size = std::min(piece, scratch_.size() - at);
+            decoder_->process(media::Samples{scratch_}.subspan(at, size));
         }
-    }
-
-    /// One job at a time takes all that waits. A full pool is asked again with the next frame.
-    void schedule() {
-        {
-            const std::lock_guard lock{mutex_};
-            if (scheduled_ || steps_.empty()) return;
-            scheduled_ = true;
-        }
-        auto job = [self = shared_from_this()] { self->run(); };
-        if (workers_.try_submit(lane_, std::move(job))) return;
-        const std::lock_guard lock{mutex_};
-        scheduled_ = false;
-    }
-
-    // --- a worker's side: jobs of one lane never overlap ---
-
-    void run() {
-        std::deque<Step> steps;
-        {
-            const std::lock_guard lock{mutex_};
-            steps.swap(steps_);
-            backlog_ = 0;
-            scheduled_ = false;
-        }
-        for (auto& step : steps)
-            take(step);
-    }
-
-    void take(Step& step) {
-        switch (step.kind) {
-            case Step::Kind::begin: {
-                abandon();
-                utterance_ = step.utterance;
-                partial_.clear();
-                auto decoder = decoders_->take();
-                if (!decoder) {
-                    fail(decoder.error());
-                    return;
-                }
-                decoder_ = std::move(*decoder);
-                decoder_->start(channel_);
-                break;
+        scratch_.clear();
+        if (cancelled_) return;
+        if (last) {
+            std::string text;
+            if (decoder_ != nullptr) {  // none: there was no audio at all
+                text = decoder_->finish(*channel_);
+                decoders_->give_back(std::move(decoder_));
             }
-            case Step::Kind::audio:
-                if (decoder_) listen(step.samples);
-                break;
-            case Step::Kind::end: {
-                std::string text = decoder_ ? decoder_->finish(channel_) : std::string{};
-                if (decoder_) decoders_->give_back(std::move(decoder_));
-                tell({SttEvent::Kind::final, step.utterance, std::move(text)});
-                break;
+            {
+                const std::lock_guard lock{mutex_};
+                finished_ = true;
             }
-            case Step::Kind::cancel:
-            case Step::Kind::close:
-                abandon();
-                break;
+            report(SttEvent::Kind::final, std::move(text));
+            return;
         }
-    }
-
-    void listen(media::Samples samples) {
-        decoder_->process(samples);
-        auto text = decoder_->partial();
-        if (text.empty() || text == partial_) return;
-        partial_ = text;
-        tell({SttEvent::Kind::interim, utterance_, std::move(text)});
+        if (auto text = decoder_->partial(); !text.empty() && text != partial_) {
+            partial_ = text;
+            report(SttEvent::Kind::interim, std::move(text));
+        }
     }
 
     void abandon() {
-        if (!decoder_) return;
+        if (decoder_ == nullptr) return;
         decoder_->abandon();
         decoders_->give_back(std::move(decoder_));
     }
 
-    void tell(SttEvent event) {
-        inbox_->shard.post([inbox = inbox_, e = std::move(event)]() mutable {
-            if (inbox->cancelled_until && e.utterance <= *inbox->cancelled_until) return;
-            inbox->events.push_or_drop_oldest(std::move(e));
+    const UtteranceId id_;
+    const std::shared_ptr<DecoderPool> decoders_;
+    /// What the call has told about its line; used by one job at a time, as a call's jobs share a
+    /// lane.
+    const std::shared_ptr<ChannelState> channel_;
+    const std::shared_ptr<Stats> stats_;
+    const std::size_t max_backlog_;
+    std::atomic<bool> cancelled_{false};
+
+    std::mutex mutex_;
+    std::vector<media::Sample> backlog_;
+    bool ended_{false};
+    bool claimed_{false};
+    bool finished_{false};
+
+    // The job's.
+    std::unique_ptr<SphinxDecoder> decoder_;
+    std::vector<media::Sample> scratch_;
+    std::string partial_;
+};
+
+/// The shard's side of a stream. Owners: the stream, and a next() that still waits. Jobs know it
+/// weakly and reach it through the link.
+class Core : public std::enable_shared_from_this<Core> {
+public:
+    Core(async::Shard& shard, async::WorkerPool& workers, std::shared_ptr<Stats> stats)
+        : link_{std::make_shared<ShardLink>(shard)},
+          workers_{workers},
+          lane_{workers.make_lane()},
+          stats_{std::move(stats)},
+          inbox_{shard.executor(), inbox_bound + most_pending},
+          retry_{shard.executor()} {}
+
+    void close() {
+        link_->cut();
+        retry_.cancel();
+        for (auto& utterance : pending_)
+            utterance->cancel();
+        pending_.clear();
+        inbox_.close(make_error_code(ServiceErrc::cancelled));
+    }
+
+    void add(std::shared_ptr<Utterance> utterance) {
+        if (pending_.size() == most_pending) {
+            const auto oldest = pending_.front();
+            pending_.pop_front();
+            oldest->cancel();
+            inbox_.push_or_drop_oldest({{SttEvent::Kind::final, oldest->id(), {}}, nullptr});
+        }
+        pending_.push_back(std::move(utterance));
+    }
+
+    void forget(const std::shared_ptr<Utterance>& utterance) {
+        utterance->cancel();
+        std::erase(pending_, utterance);
+    }
+
+    /// Submits the job that was claimed.
+    void submit(const std::shared_ptr<Utterance>& utterance) {
+        auto job = [utterance, link = link_, weak = weak_from_this()] {
+            const auto to_core = [&](auto action) {
+                link->post([weak, utterance, action = std::move(action)]() mutable {
+                    if (const auto core = weak.lock()) action(*core, utterance);
+                });
+            };
+            const auto outcome = utterance->work([&](SttEvent::Kind kind, std::string text) {
+                to_core([kind, text = std::move(text)](Core& core, const auto& who) mutable {
+                    core.deliver(kind, std::move(text), who);
+                });
+            });
+            if (outcome == Utterance::Outcome::no_decoder) {
+                to_core([](Core& core, const auto&) { core.retry_later(); });
+            } else if (outcome == Utterance::Outcome::failed) {
+                to_core([](Core& core, const auto&) { core.fail(ServiceErrc::configuration); });
+            }
+        };
+        if (workers_.try_submit(lane_, std::move(job))) return;
+        ++stats_->delayed_jobs;
+        utterance->unclaim();
+        retry_later();
+    }
+
+    static asio::awaitable<Result<SttEvent>> next(std::shared_ptr<Core> core) {
+        for (;;) {
+            auto item = co_await core->inbox_.pop();
+            if (!item) co_return as_service_error(item.error());
+            if (item->utterance != nullptr && item->utterance->cancelled()) continue;
+            co_return std::move(item->event);
+        }
+    }
+
+private:
+    struct Item {
+        SttEvent event;
+        std::shared_ptr<Utterance> utterance;
+    };
+
+    void deliver(
+        SttEvent::Kind kind, std::string text, const std::shared_ptr<Utterance>& utterance
+    ) {
+        if (utterance->cancelled()) return;
+        late_since_.reset();
+        Item item{{kind, utterance->id(), std::move(text)}, utterance};
+        if (kind == SttEvent::Kind::final) {
+            std::erase(pending_, utterance);
+            inbox_.push_or_drop_oldest(std::move(item));
+        } else if (inbox_.size() < inbox_bound) {
+            inbox_.try_push(std::move(item));  // a reader this slow can miss an interim
+        }
+    }
+
+    void fail(ServiceErrc code) { inbox_.close(make_error_code(code)); }
+
+    void retry_later() {
+        if (retrying_) return;
+        const auto now = Clock::now();
+        if (!late_since_) late_since_ = now;
+        if (now - *late_since_ > give_up_after) return fail(ServiceErrc::overloaded);
+        retrying_ = true;
+        retry_.expires_after(retry_after);
+        retry_.async_wait([weak = weak_from_this()](const error_code& error) {
+            const auto core = weak.lock();
+            if (core == nullptr) return;
+            core->retrying_ = false;
+            if (error) return;
+            const auto pending = core->pending_;
+            for (const auto& utterance : pending) {
+                if (utterance->claim_again()) core->submit(utterance);
+            }
         });
     }
 
-    void fail(error_code error) {
-        inbox_->shard.post([inbox = inbox_, error] { inbox->events.close(error); });
-    }
-
-    // Given to us.
-    std::shared_ptr<Inbox> inbox_;
-    std::shared_ptr<SphinxDecoderPool> decoders_;
+    const std::shared_ptr<ShardLink> link_;
     async::WorkerPool& workers_;
-    async::WorkerPool::Lane lane_;
-    const std::size_t max_backlog_;
-    // Between the threads.
-    std::mutex mutex_;
-    std::deque<Step> steps_;
-    std::size_t backlog_{0};
-    bool scheduled_{false};
-    // The worker's.
-    std::unique_ptr<SphinxDecoder> decoder_;
-    ChannelState channel_;
-    UtteranceId utterance_;
-    std::string partial_;
+    const async::WorkerPool::Lane lane_;  ///< a call's jobs run in order
+    const std::shared_ptr<Stats> stats_;
+    async::Mailbox<Item> inbox_;
+    std::deque<std::shared_ptr<Utterance>> pending_;  ///< begun, and their final not delivered
+    asio::steady_timer retry_;
+    bool retrying_{false};
+    std::optional<TimePoint> late_since_;  ///< nothing has come back since
 };
 
 class Stream final : public SttStream {
 public:
     Stream(
         async::Shard& shard,
-        std::shared_ptr<SphinxDecoderPool> decoders,
         async::WorkerPool& workers,
+        std::shared_ptr<DecoderPool> decoders,
+        std::shared_ptr<Stats> stats,
         std::size_t max_backlog
     )
-        : inbox_{std::make_shared<Inbox>(shard)},
-          work_{std::make_shared<Work>(inbox_, std::move(decoders), workers, max_backlog)} {}
-    ~Stream() override {
-        inbox_->events.close(make_error_code(ServiceErrc::cancelled));
-        work_->close();
-    }
+        : core_{std::make_shared<Core>(shard, workers, stats)},
+          decoders_{std::move(decoders)},
+          stats_{std::move(stats)},
+          channel_{std::make_shared<ChannelState>()},
+          max_backlog_{max_backlog} {}
+    ~Stream() override { core_->close(); }
 
     void begin(UtteranceId utterance) noexcept override {
-        utterance_ = utterance;
-        work_->begin(utterance);
-    }
-    void push(media::FrameView audio) noexcept override { work_->audio(utterance_, audio.samples); }
-    void end() noexcept override { work_->end(utterance_); }
-    void cancel() noexcept override {
-        inbox_->cancelled_until = utterance_;
-        work_->cancel(utterance_);
-    }
-    asio::awaitable<Result<SttEvent>> next() override {
-        const auto inbox = inbox_;
-        for (;;) {
-            auto event = co_await inbox->events.pop();
-            if (!event && event.error() == asio::error::operation_aborted) {
-                co_return make_error_code(ServiceErrc::cancelled);
-            }
-            // One that was already in the box when its utterance was cancelled.
-            const auto gone = inbox->cancelled_until;
-            if (event && gone && event->utterance <= *gone) continue;
-            co_return event;
-        }
+        if (open_) cancel();
+        ++stats_->utterances;
+        current_ =
+            std::make_shared<Utterance>(utterance, decoders_, channel_, stats_, max_backlog_);
+        open_ = true;
+        core_->add(current_);
     }
 
+    void push(media::FrameView audio) noexcept override {
+        if (open_ && current_->push_and_claim(audio.samples)) core_->submit(current_);
+    }
+
+    void end() noexcept override {
+        if (!open_) return;
+        open_ = false;
+        if (current_->end_and_claim()) core_->submit(current_);
+    }
+
+    void cancel() noexcept override {
+        open_ = false;
+        if (current_ == nullptr) return;
+        core_->forget(current_);
+        current_.reset();
+    }
+
+    asio::awaitable<Result<SttEvent>> next() override { return Core::next(core_); }
+
 private:
-    std::shared_ptr<Inbox> inbox_;
-    std::shared_ptr<Work> work_;
-    UtteranceId utterance_;
+    const std::shared_ptr<Core> core_;
+    const std::shared_ptr<DecoderPool> decoders_;
+    const std::shared_ptr<Stats> stats_;
+    const std::shared_ptr<ChannelState> channel_;
+    const std::size_t max_backlog_;
+    std::shared_ptr<Utterance> current_;  ///< the latest, also after its end
+    bool open_{false};                    ///< … which has not ended
 };
+
+/// More callers than this at once cannot be decoded in time anyway: one takes 4 % of a core.
+std::size_t decoders_for_this_machine() {
+    const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
+    return std::clamp<std::size_t>(cores * 24, 8, 256);
+}
 
 }  // namespace
 
 PocketSphinxStt::PocketSphinxStt(
     std::shared_ptr<const SphinxModel> model,
     const PocketSphinxConfig& config,
-    async::WorkerPool& workers
+    async::WorkerPool& workers,
+    std::size_t max_decoders
 )
-    : max_backlog_{samples_in(milliseconds{config.max_backlog_ms}, wideband)},
-      workers_{workers},
-      decoders_{std::make_shared<SphinxDecoderPool>(std::move(model))} {}
+    : workers_{workers},
+      stats_{std::make_shared<Stats>()},
+      max_backlog_{
+          samples_in(milliseconds{std::max<std::size_t>(config.max_backlog_ms, 100)}, wideband)},
+      capabilities_{.input_rate = wideband, .interim_results = true, .endpointing = false} {
+    constexpr std::size_t general_decoders = 2;  // 100 MB each
+    if (max_decoders == 0) {
+        max_decoders = model->is_general() ? general_decoders : decoders_for_this_machine();
+    }
+    decoders_ = std::make_shared<DecoderPool>(std::move(model), max_decoders);
+    auto first = decoders_->try_take();
+    if (!first) {
+        throw std::runtime_error{fmt::format(
+            "[stt.pocketsphinx] model_dir: the model in '{}' cannot be loaded: install the Debian "
+            "package pocketsphinx-en-us or set model_dir",
+            config.model_dir
+        )};
+    }
+    decoders_->give_back(std::move(*first));
+}
+
+PocketSphinxStt::~PocketSphinxStt() = default;
 
 asio::awaitable<Result<std::unique_ptr<SttStream>>> PocketSphinxStt::open(
     async::Shard& shard, SttOptions options
 ) {
-    static_cast<void>(options);  // the vocabulary's language is the model's
+    const auto& language = options.language;
+    const bool english = language.empty() || language == "en" || language.starts_with("en-") ||
+                         language.starts_with("en_");
+    if (!english) {
+        log::Logger{}.warn(
+            "pocketsphinx understands English only: choose another [stt] provider",
+            log::kv("language", language)
+        );
+        co_return make_error_code(ServiceErrc::configuration);
+    }
     std::unique_ptr<SttStream> stream =
-        std::make_unique<Stream>(shard, decoders_, workers_, max_backlog_);
+        std::make_unique<Stream>(shard, workers_, decoders_, stats_, max_backlog_);
     co_return stream;
 }
+
+std::size_t PocketSphinxStt::decoders() const { return decoders_->made(); }
 
 }  // namespace oavc::services

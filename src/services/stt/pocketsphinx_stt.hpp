@@ -2,46 +2,40 @@
 
 #include "async/worker_pool.hpp"
 #include "services/config.hpp"
-#include "services/stt/detail/sphinx_decoder.hpp"
-#include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/stt.hpp"
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
-#include <mutex>
-#include <vector>
 
 namespace oavc::services {
 
-/// Decoders that wait for their next utterance: a call needs one only while its caller speaks.
-/// Callable from any thread.
-class SphinxDecoderPool {
-public:
-    /// More than this are destroyed instead of kept: 4 MB each.
-    static constexpr std::size_t most_idle = 32;
+class DecoderPool;
+class SphinxModel;
 
-    explicit SphinxDecoderPool(std::shared_ptr<const SphinxModel> model)
-        : model_{std::move(model)} {}
-
-    /// Takes an idle one, or makes one (10 ms; the general model: half a second).
-    Result<std::unique_ptr<SphinxDecoder>, error_code> take();
-    void give_back(std::unique_ptr<SphinxDecoder> decoder);
-
-private:
-    std::shared_ptr<const SphinxModel> model_;
-    std::mutex mutex_;  ///< guards idle_; held for a few instructions
-    std::vector<std::unique_ptr<SphinxDecoder>> idle_;
-};
-
-/// Provider `pocketsphinx`: streaming recognition of a small vocabulary, in process, on the worker
-/// pool. Callable from any shard.
+/// Provider `pocketsphinx`: recognises, on this machine, English phrases that are known beforehand.
+/// What is none of them comes back as "". Decoding runs on the worker pool: the shard never waits.
+/// One decoder (about 4 MB) per caller who is speaking at the moment, not per call. Any shard.
 class PocketSphinxStt final : public SttService {
 public:
+    /// Since start-up; any thread.
+    struct Stats {
+        std::atomic<std::uint64_t> utterances{0};
+        std::atomic<std::uint64_t> dropped_samples{0};  ///< oldest audio beyond max_backlog_ms
+        std::atomic<std::uint64_t> delayed_jobs{0};     ///< the worker pool was full: tried again
+    };
+
+    /// `max_decoders` 0: as many as this machine's cores can keep up with. Makes the first one, so
+    /// that a broken model is noticed at start-up: throws std::runtime_error with a sentence for
+    /// the operator. `workers` must outlive the service and its streams.
     PocketSphinxStt(
         std::shared_ptr<const SphinxModel> model,
         const PocketSphinxConfig& config,
-        async::WorkerPool& workers
+        async::WorkerPool& workers,
+        std::size_t max_decoders = 0
     );
+    ~PocketSphinxStt() override;
 
     std::string_view name() const noexcept override { return "pocketsphinx"; }
     const SttCapabilities& capabilities() const noexcept override { return capabilities_; }
@@ -49,15 +43,15 @@ public:
         async::Shard& shard, SttOptions options
     ) override;
 
+    const Stats& stats() const noexcept { return *stats_; }
+    std::size_t decoders() const;  ///< made so far
+
 private:
-    SttCapabilities capabilities_{
-        .input_rate = wideband,
-        .interim_results = true,
-        .endpointing = false,
-    };
-    std::size_t max_backlog_;  ///< samples
     async::WorkerPool& workers_;
-    std::shared_ptr<SphinxDecoderPool> decoders_;  ///< shared with jobs that outlive a call
+    std::shared_ptr<DecoderPool> decoders_;  ///< shared with utterances still being decoded
+    std::shared_ptr<Stats> stats_;           ///< likewise
+    const std::size_t max_backlog_;          ///< samples
+    SttCapabilities capabilities_;
 };
 
 }  // namespace oavc::services

@@ -13,6 +13,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <filesystem>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -198,6 +200,15 @@ TEST_F(Engines, AStreamMayGoWhileItsAudioIsBeingDecoded) {
     workers.stop();
     shard.context().restart();
     shard.context().poll();
+}
+
+TEST_F(Engines, ADialogueInSeveralLanguagesGivesPocketSphinxItsEnglishPhrases) {
+    const auto path = std::filesystem::path{testing::TempDir()} / "two-languages.dialogue";
+    std::ofstream{path} << "language tr\n[kartım nerede]\nsay Yolda.\n"
+                           "language en\n[where is my card]\nsay Here.\n[*]\nsay What?\n";
+    config.scripted.dialogue_file = path.string();
+    ServiceFactory factory{config, workers};
+    EXPECT_NE(factory.make_stt("pocketsphinx"), nullptr);
 }
 
 TEST_F(Engines, UnknownProvidersAreNamedWithTheKnownOnes) {
