@@ -68,7 +68,7 @@ std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) 
 
 std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
-    if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak, workers_);
+    if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
     throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};
 }
 

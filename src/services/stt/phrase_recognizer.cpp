@@ -1,6 +1,6 @@
 #include "services/stt/phrase_recognizer.hpp"
 
-#include "services/detail/resample.hpp"
+#include "media/resampler.hpp"
 #include "services/stt/detail/sphinx_decoder.hpp"
 
 #include <stdexcept>
@@ -22,7 +22,10 @@ PhraseRecognizer& PhraseRecognizer::operator=(PhraseRecognizer&&) noexcept = def
 PhraseRecognizer::~PhraseRecognizer() = default;
 
 std::string PhraseRecognizer::recognize(media::Samples samples, SampleRate rate) {
-    const auto wide = resample(samples, rate, wideband);
+    media::Resampler resampler{rate, wideband};
+    std::vector<media::Sample> wide;
+    resampler.process(samples, wide);
+    resampler.flush(wide);
     decoder_->start({});
     decoder_->process(wide);
     ChannelState channel;

@@ -1,6 +1,5 @@
 // The embedded engines behind their interfaces: real PocketSphinx, Flite and eSpeak NG.
 
-#include "services/detail/resample.hpp"
 #include "services/errors.hpp"
 #include "services/service_factory.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
@@ -8,6 +7,7 @@
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/flite_voice.hpp"
 #include "support/await.hpp"
+#include "support/clips.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -52,7 +52,8 @@ protected:
     /// What a caller with this voice sounds like over a telephone line.
     static std::vector<media::Sample> over_the_phone(const std::string& text, const char* voice) {
         const auto said = *synthesize_flite(text, voice);
-        return resample(resample(said.samples, said.rate, narrowband), narrowband, wideband);
+        const auto narrow = test::resample(said.samples, said.rate, narrowband);
+        return test::resample(narrow, narrowband, wideband);
     }
 
     std::string recognise(
@@ -95,7 +96,7 @@ TEST_F(Engines, FliteRefusesUnknownVoices) {
 }
 
 TEST_F(Engines, EspeakSpeaksTurkishWithoutAShell) {
-    EspeakTts espeak{config.espeak, workers};
+    EspeakTts espeak{config.espeak};
     TtsOptions turkish;
     turkish.language = "tr-TR";
     auto voice = test::value_of(shard, espeak.open(shard, turkish));
@@ -111,11 +112,11 @@ TEST_F(Engines, EspeakSpeaksTurkishWithoutAShell) {
 TEST_F(Engines, EspeakSaysWhatIsMissing) {
     config.espeak.command = "no-such-espeak";
     EXPECT_THAT(
-        [&] { EspeakTts(config.espeak, workers); },
+        [&] { EspeakTts{config.espeak}; },
         ThrowsMessage<std::runtime_error>(HasSubstr("'no-such-espeak' was not found; install"))
     );
     config.espeak = {};
-    EspeakTts espeak{config.espeak, workers};
+    EspeakTts espeak{config.espeak};
     TtsOptions options;
     options.voice = "--version";
     EXPECT_EQ(
@@ -124,12 +125,14 @@ TEST_F(Engines, EspeakSaysWhatIsMissing) {
 }
 
 TEST_F(Engines, AVoiceThatEspeakLacksIsAnError) {
-    EspeakTts espeak{config.espeak, workers};
+    EspeakTts espeak{config.espeak};
     TtsOptions options;
     options.voice = "klingon-of-the-north";
     auto voice = test::value_of(shard, espeak.open(shard, options));
     auto reply = voice->speak("Hello.");
-    EXPECT_EQ(test::result_of(shard, reply->next()).error(), ServiceErrc::unavailable);
+    const auto error = test::result_of(shard, reply->next()).error();
+    // It may notice before or after it was given the text.
+    EXPECT_TRUE(error == ServiceErrc::configuration || error == ServiceErrc::unavailable);
 }
 
 TEST_F(Engines, PocketSphinxUnderstandsTheDialogueOverTheTelephone) {
