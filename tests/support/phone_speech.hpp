@@ -8,11 +8,11 @@
 #include "services/tts/flite_voice.hpp"
 #include "support/clips.hpp"
 
-#include <gtest/gtest.h>
-
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace oavc::test {
@@ -55,11 +55,27 @@ inline Pcm through_old_telephone(const Pcm& wide) {
 
 /// A synthesised caller after the telephone line, with 200 ms of silence before: 16 kHz.
 inline Pcm phoned(std::string_view text, std::string_view voice = "rms") {
-    const auto speech = services::synthesize_flite(text, voice);
-    EXPECT_TRUE(speech) << text;
+    const auto speech = services::synthesize_flite(text, voice).value();
     Pcm wide = silence(3'200);
-    append(wide, resample(speech->samples, speech->rate, wideband));
+    append(wide, resample(speech.samples, speech.rate, wideband));
     return through_old_telephone(wide);
+}
+
+/// Words missing, added or changed: edit distance.
+inline double word_errors(
+    const std::vector<std::string>& spoken, const std::vector<std::string>& heard
+) {
+    std::vector<std::size_t> row(heard.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j)
+        row[j] = j;
+    for (std::size_t i = 1; i <= spoken.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i);
+        for (std::size_t j = 1; j < row.size(); ++j) {
+            const std::size_t change = diagonal + (spoken[i - 1] == heard[j - 1] ? 0 : 1);
+            diagonal = std::exchange(row[j], std::min({row[j] + 1, row[j - 1] + 1, change}));
+        }
+    }
+    return static_cast<double>(row.back());
 }
 
 /// What a voice detector cuts out of a recording at 16 kHz: stretches of sound with 300 ms before

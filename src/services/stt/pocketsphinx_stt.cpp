@@ -382,7 +382,7 @@ private:
     bool open_{false};                    ///< … which has not ended
 };
 
-/// More callers than this at once cannot be decoded in time anyway: one takes 4 % of a core.
+/// More callers than this at once cannot be decoded in time anyway: one takes 2.4 % of a core.
 std::size_t decoders_for_this_machine() {
     const std::size_t cores = std::max(1u, std::thread::hardware_concurrency());
     return std::clamp<std::size_t>(cores * 24, 8, 256);

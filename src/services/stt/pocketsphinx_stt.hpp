@@ -15,8 +15,9 @@ class DecoderPool;
 class SphinxModel;
 
 /// Provider `pocketsphinx`: recognises, on this machine, English phrases that are known beforehand.
-/// What is none of them comes back as "". Decoding runs on the worker pool: the shard never waits.
-/// One decoder (about 4 MB) per caller who is speaking at the moment, not per call. Any shard.
+/// What is none of them often comes back as the nearest one, else as "". Decoding runs on the
+/// worker pool: the shard never waits. One decoder (about 7 MB) per caller who is speaking at the
+/// moment, not per call. Any shard.
 class PocketSphinxStt final : public SttService {
 public:
     /// Since start-up; any thread.

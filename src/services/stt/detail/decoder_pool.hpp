@@ -17,7 +17,7 @@ public:
     DecoderPool(std::shared_ptr<const SphinxModel> model, std::size_t bound)
         : model_{std::move(model)}, bound_{bound} {}
 
-    /// An idle decoder, or a new one made on this thread (30 ms). Null when all are in use; an
+    /// An idle decoder, or a new one made on this thread (20 ms). Null when all are in use; an
     /// error when the library cannot make one.
     Result<std::unique_ptr<SphinxDecoder>, error_code> try_take();
     void give_back(std::unique_ptr<SphinxDecoder> decoder);

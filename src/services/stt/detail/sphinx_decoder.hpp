@@ -25,7 +25,7 @@ struct ChannelState {
     double frames{0};  ///< of 10 ms of speech
 };
 
-/// One PocketSphinx decoder: about 4 MB. Use by one thread at a time; nothing is shared between
+/// One PocketSphinx decoder: about 7 MB. Use by one thread at a time; nothing is shared between
 /// decoders, and no state crosses from one utterance to the next except through ChannelState.
 class SphinxDecoder {
 public:
