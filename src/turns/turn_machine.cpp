@@ -73,13 +73,12 @@ void TurnMachine::enter(TurnState state, TimePoint now) noexcept {
 
 // --- The caller -----------------------------------------------------------------------------
 
-void TurnMachine::begin_utterance(TimePoint now) {
+void TurnMachine::begin_utterance() {
     ++utterance_.value;
     utterance_open_ = true;
     interim_.clear();
     endpointer_.reset();
     if (!speech_) endpointer_.on_speech_end(last_voiced_);
-    static_cast<void>(now);
     act(TurnAction::Kind::begin_utterance);
 }
 
@@ -107,7 +106,7 @@ void TurnMachine::on_speech_start(TimePoint onset, TimePoint now) {
             // A caller who goes on after a long pause goes on with the same turn: the transcript
             // that we still wait for is put before the words that follow.
             if (state_ == TurnState::listening) user_text_.clear();
-            begin_utterance(now);
+            begin_utterance();
             enter(TurnState::user_speaking, now);
             break;
         case TurnState::endpointing:
@@ -119,7 +118,7 @@ void TurnMachine::on_speech_start(TimePoint onset, TimePoint now) {
             if (handler_.active()) break;  // a second burst of the same attempt
             handler_.begin(onset, reply_began_);
             user_text_.clear();
-            begin_utterance(now);
+            begin_utterance();
             paused_ = true;
             act(TurnAction::Kind::pause);
             break;
@@ -341,7 +340,7 @@ void TurnMachine::listen(TimePoint now) {
     if (speech_) {  // … and we did not listen to him then
         utterance_onset_ = now;
         user_text_.clear();
-        begin_utterance(now);
+        begin_utterance();
         enter(TurnState::user_speaking, now);
         return;
     }

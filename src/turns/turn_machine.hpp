@@ -103,7 +103,7 @@ private:
     void act(TurnAction::Kind kind, bool by_caller = false) noexcept;
     void say(CannedLine line, TimePoint now);
     void enter(TurnState state, TimePoint now) noexcept;
-    void begin_utterance(TimePoint now);
+    void begin_utterance();
     void end_turn(TimePoint now);
     void turn_recognised(TimePoint now);
     void judge(TimePoint now);
