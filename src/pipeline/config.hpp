@@ -25,6 +25,11 @@ struct AgentConfig {
     std::string not_understood{"Sorry, I did not catch that."};
     std::string fallback_number;  ///< transfer target when everything is down; empty: hang up
     std::size_t memory_turns{20};
+    bool use_tools{true};     ///< the model may end or transfer the call, where it knows functions
+    std::string transfer_to;  ///< where its transfer_call leads; empty: not offered
+    /// Said when the model needs longer than `filler_after` for its first sentence; empty: nothing.
+    std::string filler_sentence;
+    milliseconds filler_after{1500};
 };
 
 /// [limits]

@@ -3,6 +3,7 @@
 #include "async/deadline.hpp"
 #include "base/random.hpp"
 #include "media/level.hpp"
+#include "pipeline/call_tools.hpp"
 #include "pipeline/sentence_aggregator.hpp"
 #include "services/errors.hpp"
 
@@ -30,6 +31,14 @@ constexpr std::size_t most_sentences = 256;
 /// Of the silence before a reply's first sound, this much is kept.
 constexpr milliseconds kept_lead{20};
 
+/// "openai", or "ollama (failed over)".
+std::string served_by(const services::Served& served, std::string_view service) {
+    std::string text{served.provider.empty() ? service : served.provider};
+    if (served.failed_over) text += " (failed over)";
+    if (served.hedged) text += " (hedged)";
+    return text;
+}
+
 std::string what(std::exception_ptr error) {
     try {
         std::rethrow_exception(std::move(error));
@@ -46,21 +55,22 @@ struct Session::Reply {
     Reply(
         asio::any_io_executor executor,
         Generation g,
-        SampleRate from,
-        SampleRate to,
         async::TaskGroup::ExceptionHandler on_exception
     )
         : generation{g},
           sentences{executor, most_sentences},
           room{executor},
-          resampler{from, to},
           tasks{executor, std::move(on_exception)} {}
 
     const Generation generation;
     async::Mailbox<std::string> sentences;
     async::Signal room;  ///< the playout queue fell below its high-water mark
-    media::Resampler resampler;
+    std::optional<media::Resampler> resampler;  ///< made for the rate that the voice has
     std::vector<media::Sample> resampled;
+    std::vector<std::string> sent;  ///< sentences given to the voice
+    bool restarted{false};          ///< another model took over
+    std::string model;              ///< who answered, for the log
+    std::string voice;
     bool lead_trimmed{false};  ///< the silence before the first sound is gone
     bool out{false};           ///< some of it was sent
     bool voiced_out{false};
@@ -245,6 +255,7 @@ asio::awaitable<void> Session::read_transcripts() {
             }
             machine_->on_interim(next->utterance, next->text, now);
         } else {
+            recognised_by_ = served_by(next->served, context_.services.stt.name());
             machine_->on_final(next->utterance, next->text, now);
         }
         run_actions(now);
@@ -335,7 +346,10 @@ void Session::play(TimePoint now) {
                 log::kv("stt_ms", split.stt),
                 log::kv("llm_ms", split.llm),
                 log::kv("tts_ms", split.tts),
-                log::kv("playout_ms", split.playout)
+                log::kv("playout_ms", split.playout),
+                log::kv("stt", recognised_by_),
+                log::kv("llm", reply_->model),
+                log::kv("tts", reply_->voice)
             );
             emit(started);
         }
@@ -482,8 +496,6 @@ void Session::start_reply(const TurnAction& action) {
     reply_ = std::make_unique<Reply>(
         shard_.executor(),
         action.generation,
-        context_.services.tts.capabilities().output_rate,
-        transport_->format().rate,
         [this](std::exception_ptr error) {
             log_.error("a reply failed; the call ends", log::kv("error", what(error)));
             leaving_ = true;
@@ -491,6 +503,7 @@ void Session::start_reply(const TurnAction& action) {
     );
     if (action.line == CannedLine::none) {
         reply_->tasks.spawn(think(*reply_));
+        if (!context_.agent.filler_sentence.empty()) reply_->tasks.spawn(fill_in(*reply_));
     } else {
         if (action.line == CannedLine::failure) transfer_target_ = context_.agent.fallback_number;
         SentenceAggregator sentences;
@@ -504,6 +517,9 @@ void Session::start_reply(const TurnAction& action) {
 }
 
 void Session::send_sentence(Reply& reply, std::string text) {
+    // A model that took over from a failed one may begin with what the caller has heard already.
+    if (std::ranges::find(reply.sent, text) != reply.sent.end() && reply.restarted) return;
+    reply.sent.push_back(text);
     if (!reply.sentences.try_push(std::move(text))) {
         log_.warn("the reply is too long; the rest is left out");
     }
@@ -514,6 +530,7 @@ void Session::send_sentence(Reply& reply, std::string text) {
 asio::awaitable<void> Session::think(Reply& reply) {
     services::LlmRequest request;
     request.messages = conversation_.messages();
+    if (context_.services.llm.capabilities().tools) request.tools = call_tools(context_.agent);
     const auto answer = llm_->ask(std::move(request));
     SentenceAggregator sentences;
     for (;;) {
@@ -528,6 +545,10 @@ asio::awaitable<void> Session::think(Reply& reply) {
             co_return;
         }
         machine_->on_reply_progress(reply.generation, now);
+        reply.model = served_by(answer->served(), context_.services.llm.name());
+        if (next->kind == services::LlmEvent::Kind::tool_call) {
+            *next = as_action(next->tool, context_.agent);
+        }
         switch (next->kind) {
             case services::LlmEvent::Kind::text:
                 sentences.push(next->text);
@@ -539,6 +560,16 @@ asio::awaitable<void> Session::think(Reply& reply) {
             case services::LlmEvent::Kind::hang_up:
                 machine_->hang_up_after_reply();
                 break;
+            case services::LlmEvent::Kind::restart:
+                sentences.reset();
+                reply.restarted = true;
+                break;
+            case services::LlmEvent::Kind::tool_call:
+                log_.warn(
+                    "the model called a function that does not exist",
+                    log::kv("name", next->tool.name)
+                );
+                break;
         }
         while (auto sentence = sentences.next())
             send_sentence(reply, std::move(*sentence));
@@ -547,6 +578,13 @@ asio::awaitable<void> Session::think(Reply& reply) {
     while (auto sentence = sentences.next())
         send_sentence(reply, std::move(*sentence));
     reply.sentences.close();
+}
+
+/// A slow model's silence is covered by a sentence of ours.
+asio::awaitable<void> Session::fill_in(Reply& reply) {
+    co_await async::sleep_for(context_.agent.filler_after);
+    if (reply.dead || !reply.sent.empty() || reply.sentences.closed()) co_return;
+    send_sentence(reply, context_.agent.filler_sentence);
 }
 
 /// The voice's half: sentences in, audio into the playout queue.
@@ -585,8 +623,13 @@ asio::awaitable<bool> Session::speak_sentence(Reply& reply, std::string text) {
         }
         machine_->on_reply_progress(reply.generation, now);
         probe_.on_audio(now);
+        reply.voice = served_by(voice->served(), context_.services.tts.name());
         reply.resampled.clear();
-        reply.resampler.process(chunk->samples, reply.resampled);
+        if (!reply.resampler || reply.resampler->input_rate() != chunk->rate) {
+            if (reply.resampler) reply.resampler->flush(reply.resampled);
+            reply.resampler.emplace(chunk->rate, transport_->format().rate);
+        }
+        reply.resampler->process(chunk->samples, reply.resampled);
         append_audio(reply, reply.resampled);
         while (playout_.queued() > PlayoutQueue::high_water) {
             co_await reply.room.wait();
@@ -594,7 +637,7 @@ asio::awaitable<bool> Session::speak_sentence(Reply& reply, std::string text) {
         }
     }
     reply.resampled.clear();
-    reply.resampler.flush(reply.resampled);
+    if (reply.resampler) reply.resampler->flush(reply.resampled);
     append_audio(reply, reply.resampled);
     co_return true;
 }

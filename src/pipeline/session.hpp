@@ -86,6 +86,7 @@ private:
     void start_reply(const turns::TurnAction& action);
     void end_reply(bool interrupted);
     asio::awaitable<void> think(Reply& reply);
+    asio::awaitable<void> fill_in(Reply& reply);
     asio::awaitable<void> speak(Reply& reply);
     asio::awaitable<bool> speak_sentence(Reply& reply, std::string text);
     asio::awaitable<void> bury(Reply& reply);
@@ -123,6 +124,7 @@ private:
     TimePoint paused_at_{};
     LatencyProbe probe_;
     std::uint32_t turn_{0};
+    std::string recognised_by_;  ///< who heard the latest turn, for the log
     std::string transfer_target_;
     bool leaving_{false};
     CallEvent event_;

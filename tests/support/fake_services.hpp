@@ -228,7 +228,9 @@ public:
         if (const auto state = latest_.lock()) state->release(count);
     }
 
+    LlmCapabilities caps{.tools = true, .cancel = true};
     std::string_view name() const noexcept override { return "fake-llm"; }
+    const LlmCapabilities& capabilities() const noexcept override { return caps; }
     asio::awaitable<Result<std::unique_ptr<LlmSession>>> open(
         async::Shard& shard, LlmOptions options
     ) override {
@@ -391,9 +393,7 @@ public:
 
 private:
     struct State {
-        State(
-            async::Shard& shard, std::size_t words, std::vector<media::Sample> word, error_code last
-        )
+        State(async::Shard& shard, std::size_t words, TtsChunk word, error_code last)
             : ready{shard.executor(), fake_detail::plenty},
               words_left{words},
               word_audio{std::move(word)},
@@ -403,7 +403,7 @@ private:
         std::size_t release(std::size_t count) {
             std::size_t released = 0;
             for (; released < count && words_left > 0; ++released, --words_left) {
-                ready.try_push({word_audio});
+                ready.try_push(word_audio);
             }
             if (words_left == 0) ready.close(end);
             return released;
@@ -411,7 +411,7 @@ private:
 
         async::Mailbox<TtsChunk> ready;
         std::size_t words_left;
-        std::vector<media::Sample> word_audio;
+        TtsChunk word_audio;
         error_code end;
     };
 
@@ -466,7 +466,9 @@ private:
             std::vector<media::Sample> word(
                 samples_in(owner_.word_time, owner_.caps.output_rate), owner_.level_of(index)
             );
-            auto state = std::make_shared<State>(shard_, words, std::move(word), end);
+            auto state = std::make_shared<State>(
+                shard_, words, TtsChunk{std::move(word), owner_.caps.output_rate}, end
+            );
             if (owner_.hold) {
                 owner_.held_.push_back(state);
             } else {

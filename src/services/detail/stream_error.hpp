@@ -1,15 +1,27 @@
 #pragma once
 
+#include "net/errors.hpp"
 #include "services/errors.hpp"
 
 #include <boost/asio/error.hpp>
 
 namespace oavc::services {
 
-/// A cancelled wait is ServiceErrc::cancelled at the services' interfaces.
-inline error_code as_service_error(const error_code& error) {
-    return error == boost::asio::error::operation_aborted ? make_error_code(ServiceErrc::cancelled)
-                                                          : error;
+/// An error of the network as the services' interfaces tell it: cancelled, timed_out, rejected (a
+/// 4xx that another attempt does not mend), overloaded (429, 503), else unavailable.
+inline error_code service_error(const error_code& error) noexcept {
+    namespace failed = boost::asio::error;
+    if (!error || error.category() == make_error_code(ServiceErrc::cancelled).category()) {
+        return error;
+    }
+    if (error == failed::operation_aborted) return make_error_code(ServiceErrc::cancelled);
+    if (error == failed::timed_out) return make_error_code(ServiceErrc::timed_out);
+    if (error == net::NetErrc::bad_url) return make_error_code(ServiceErrc::configuration);
+    const int status = net::http_status_of(error);
+    if (status == 429 || status == 503) return make_error_code(ServiceErrc::overloaded);
+    if (status == 408 || status == 409) return make_error_code(ServiceErrc::unavailable);
+    if (status >= 400 && status < 500) return make_error_code(ServiceErrc::rejected);
+    return make_error_code(ServiceErrc::unavailable);
 }
 
 }  // namespace oavc::services

@@ -3,6 +3,7 @@
 #include "async/awaitable.hpp"
 #include "async/shard.hpp"
 #include "base/result.hpp"
+#include "services/served.hpp"
 
 #include <memory>
 #include <string>
@@ -11,10 +12,33 @@
 
 namespace oavc::services {
 
+/// What a model can do. The pipeline branches on this, never on a provider's name.
+struct LlmCapabilities {
+    bool tools{false};   ///< LlmRequest::tools are offered to the model
+    bool cancel{false};  ///< destroying a reply also stops the work at the server
+};
+
+/// A function that the model wants to have called.
+struct ToolCall {
+    std::string id;  ///< the provider's name for this call; may be empty
+    std::string name;
+    std::string arguments;  ///< a JSON object as text; invalid JSON of the model becomes {}
+};
+
 struct ChatMessage {
-    enum class Role { system, user, assistant };
+    enum class Role { system, user, assistant, tool };
     Role role{Role::user};
     std::string text;
+    std::vector<ToolCall> tool_calls{};  ///< of assistant
+    std::string tool_call_id{};          ///< of tool: what `text` answers
+    std::string tool_name{};             ///< of tool
+};
+
+/// A function that the model may ask for.
+struct Tool {
+    std::string name;
+    std::string description;
+    std::string parameters;  ///< JSON schema of the arguments, as text
 };
 
 struct LlmOptions {
@@ -25,16 +49,23 @@ struct LlmOptions {
 /// what the caller really heard of it.
 struct LlmRequest {
     std::vector<ChatMessage> messages;
+    std::vector<Tool> tools;
+    /// What of this very reply was said already, by a provider that then failed: the model goes on
+    /// behind it. Engines that cannot answer anew.
+    std::string said_already;
 };
 
 struct LlmEvent {
     enum class Kind {
-        text,      ///< `text` continues the reply; any split, also inside a word
-        transfer,  ///< hand the caller to `text` (SIP URI or number) once all was heard
-        hang_up,   ///< end the call once all was heard
+        text,       ///< `text` continues the reply; any split, also inside a word
+        transfer,   ///< hand the caller to `text` (SIP URI or number) once all was heard
+        hang_up,    ///< end the call once all was heard
+        tool_call,  ///< `tool`
+        restart,    ///< the piece of a sentence that came last is void: the reply goes on anew
     };
     Kind kind{Kind::text};
-    std::string text;
+    std::string text{};
+    ToolCall tool{};
 };
 
 /// One streaming reply. Destruction cancels it at the server too; nothing of it leaks into the
@@ -45,6 +76,9 @@ public:
 
     /// Next piece; ServiceErrc::end_of_stream when complete. Cancellable.
     virtual asio::awaitable<Result<LlmEvent>> next() = 0;
+
+    /// Known from the first event on.
+    virtual Served served() const { return {}; }
 };
 
 /// One call's connection to a model. Thread: the call's shard.
@@ -61,9 +95,17 @@ class LlmService {
 public:
     virtual ~LlmService() = default;
     virtual std::string_view name() const noexcept = 0;
+    virtual const LlmCapabilities& capabilities() const noexcept = 0;
     virtual asio::awaitable<Result<std::unique_ptr<LlmSession>>> open(
         async::Shard& shard, LlmOptions options
     ) = 0;
+
+    /// Does it answer? Without effect on calls: a connection, a handshake, a health request.
+    /// Engines inside the process have nothing to ask.
+    virtual asio::awaitable<Result<void>> probe(async::Shard& shard) {
+        static_cast<void>(shard);
+        co_return Result<void>{};
+    }
 };
 
 }  // namespace oavc::services

@@ -16,11 +16,13 @@ public:
         : dialogue_{std::move(dialogue)} {}
 
     std::string_view name() const noexcept override { return "scripted"; }
+    const LlmCapabilities& capabilities() const noexcept override { return capabilities_; }
     asio::awaitable<Result<std::unique_ptr<LlmSession>>> open(
         async::Shard& shard, LlmOptions options
     ) override;
 
 private:
+    LlmCapabilities capabilities_{.tools = false, .cancel = true};
     std::shared_ptr<const Dialogue> dialogue_;  ///< shared with every session
 };
 

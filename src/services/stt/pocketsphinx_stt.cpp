@@ -270,7 +270,7 @@ public:
     static asio::awaitable<Result<SttEvent>> next(std::shared_ptr<Core> core) {
         for (;;) {
             auto item = co_await core->inbox_.pop();
-            if (!item) co_return as_service_error(item.error());
+            if (!item) co_return service_error(item.error());
             if (item->utterance != nullptr && item->utterance->cancelled()) continue;
             co_return std::move(item->event);
         }

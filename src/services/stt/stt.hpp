@@ -4,11 +4,14 @@
 #include "async/shard.hpp"
 #include "base/ids.hpp"
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "media/frame.hpp"
+#include "services/served.hpp"
 
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace oavc::services {
 
@@ -17,6 +20,16 @@ struct SttCapabilities {
     SampleRate input_rate{wideband};  ///< PCM s16 mono; the pipeline resamples, adapters do not
     bool interim_results{false};
     bool endpointing{false};  ///< the engine reports the end of an utterance itself
+    bool word_times{false};   ///< finals carry SttEvent::words
+    bool cancel{true};        ///< cancel() also stops the work at the engine
+};
+
+/// A recognised word. Times count from the beginning of its utterance.
+struct SttWord {
+    std::string text;
+    milliseconds begin{0};
+    milliseconds end{0};
+    double confidence{0.0};  ///< 0 … 1
 };
 
 /// What one call asks of its recogniser.
@@ -29,6 +42,8 @@ struct SttEvent {
     Kind kind{Kind::final};
     UtteranceId utterance;
     std::string text;  ///< lower case, no punctuation promised; empty: nothing was recognised
+    std::vector<SttWord> words{};  ///< of finals, where the engine gives them
+    Served served{};
 };
 
 /// One call's recogniser, warm for the whole call; utterances are marked within it. Thread: the
@@ -64,6 +79,13 @@ public:
     virtual asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
         async::Shard& shard, SttOptions options
     ) = 0;
+
+    /// Does it answer? Without effect on calls: a connection, a handshake, a health request.
+    /// Engines inside the process have nothing to ask.
+    virtual asio::awaitable<Result<void>> probe(async::Shard& shard) {
+        static_cast<void>(shard);
+        co_return Result<void>{};
+    }
 };
 
 }  // namespace oavc::services

@@ -182,16 +182,11 @@ namespace {
 
 class EspeakSession final : public TtsSession {
 public:
-    EspeakSession(
-        async::Shard& shard,
-        std::shared_ptr<EspeakWorkers> workers,
-        std::string voice,
-        SampleRate out
-    )
-        : shard_{shard}, workers_{std::move(workers)}, voice_{std::move(voice)}, out_{out} {}
+    EspeakSession(async::Shard& shard, std::shared_ptr<EspeakWorkers> workers, std::string voice)
+        : shard_{shard}, workers_{std::move(workers)}, voice_{std::move(voice)} {}
 
     std::unique_ptr<TtsReply> speak(std::string text) override {
-        auto reply = std::make_unique<RelayReply>(shard_, out_);
+        auto reply = std::make_unique<RelayReply>(shard_);
         EspeakWorkers::Sentence sentence{std::move(text), voice_, reply->relay()};
         if (!workers_->try_submit(std::move(sentence))) {
             reply->fail(make_error_code(ServiceErrc::overloaded));
@@ -203,7 +198,6 @@ private:
     async::Shard& shard_;
     const std::shared_ptr<EspeakWorkers> workers_;
     const std::string voice_;
-    const SampleRate out_;
 };
 
 }  // namespace
@@ -260,9 +254,8 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> EspeakTts::open(
                  : !config_.voice.empty() ? config_.voice
                                           : espeak_voice_for(options.language);
     if (!is_voice_name(voice)) co_return make_error_code(ServiceErrc::configuration);
-    std::unique_ptr<TtsSession> session = std::make_unique<EspeakSession>(
-        shard, workers_, std::move(voice), capabilities_.output_rate
-    );
+    std::unique_ptr<TtsSession> session =
+        std::make_unique<EspeakSession>(shard, workers_, std::move(voice));
     co_return session;
 }
 

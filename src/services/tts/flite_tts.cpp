@@ -18,22 +18,15 @@ namespace {
 
 class FliteSession final : public TtsSession {
 public:
-    FliteSession(
-        async::Shard& shard,
-        async::WorkerPool& workers,
-        std::string voice,
-        double speed,
-        SampleRate out
-    )
+    FliteSession(async::Shard& shard, async::WorkerPool& workers, std::string voice, double speed)
         : shard_{shard},
           workers_{workers},
           lane_{workers.make_lane()},
           voice_{std::move(voice)},
-          speed_{speed},
-          out_{out} {}
+          speed_{speed} {}
 
     std::unique_ptr<TtsReply> speak(std::string text) override {
-        auto reply = std::make_unique<RelayReply>(shard_, out_);
+        auto reply = std::make_unique<RelayReply>(shard_);
         auto job =
             [relay = reply->relay(), text = std::move(text), voice = voice_, speed = speed_] {
                 if (relay->cancelled()) return;
@@ -56,7 +49,6 @@ private:
     const async::WorkerPool::Lane lane_;  ///< sentences are synthesised in order
     const std::string voice_;
     const double speed_;
-    const SampleRate out_;
 };
 
 }  // namespace
@@ -85,9 +77,8 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> FliteTts::open(
         );
         co_return make_error_code(ServiceErrc::configuration);
     }
-    std::unique_ptr<TtsSession> session = std::make_unique<FliteSession>(
-        shard, workers_, voice, config_.speed, capabilities_.output_rate
-    );
+    std::unique_ptr<TtsSession> session =
+        std::make_unique<FliteSession>(shard, workers_, voice, config_.speed);
     co_return session;
 }
 

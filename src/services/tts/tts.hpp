@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "media/frame.hpp"
+#include "services/served.hpp"
 
 #include <memory>
 #include <string>
@@ -13,7 +14,8 @@
 namespace oavc::services {
 
 struct TtsCapabilities {
-    SampleRate output_rate{wideband};  ///< of every chunk; the pipeline resamples
+    SampleRate output_rate{wideband};  ///< what chunks usually have; each says its own
+    bool cancel{true};                 ///< destroying a reply also stops the work at the engine
 };
 
 struct TtsOptions {
@@ -23,6 +25,7 @@ struct TtsOptions {
 
 struct TtsChunk {
     std::vector<media::Sample> samples;  ///< any length > 0
+    SampleRate rate{wideband};           ///< of these samples; the pipeline resamples
 };
 
 /// One synthesis. Destruction cancels it; no audio of it comes afterwards.
@@ -32,6 +35,9 @@ public:
 
     /// Next chunk; ServiceErrc::end_of_stream when complete. Cancellable.
     virtual asio::awaitable<Result<TtsChunk>> next() = 0;
+
+    /// Known from the first chunk on.
+    virtual Served served() const { return {}; }
 };
 
 /// One call's voice. Thread: the call's shard.
@@ -44,6 +50,7 @@ public:
     virtual std::unique_ptr<TtsReply> speak(std::string text) = 0;
 };
 
+/// A voice engine or server. One object for all calls, safe from several shards at once.
 class TtsService {
 public:
     virtual ~TtsService() = default;
@@ -52,6 +59,13 @@ public:
     virtual asio::awaitable<Result<std::unique_ptr<TtsSession>>> open(
         async::Shard& shard, TtsOptions options
     ) = 0;
+
+    /// Does it answer? Without effect on calls: a connection, a handshake, a health request.
+    /// Engines inside the process have nothing to ask.
+    virtual asio::awaitable<Result<void>> probe(async::Shard& shard) {
+        static_cast<void>(shard);
+        co_return Result<void>{};
+    }
 };
 
 }  // namespace oavc::services

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "async/mailbox.hpp"
-#include "media/resampler.hpp"
 #include "services/detail/shard_link.hpp"
 #include "services/tts/tts.hpp"
 
@@ -13,8 +12,8 @@
 namespace oavc::services {
 
 /// Carries one synthesis from the thread that makes it to the shard that plays it: cuts leading
-/// silence, brings the audio to the service's rate and into sensible pieces. The first piece is
-/// small, so that playing starts at once.
+/// silence and brings the audio into sensible pieces. The first piece is small, so that playing
+/// starts at once.
 class AudioRelay {
 public:
     /// Engines begin with up to 0.3 s of silence, which a caller would have to wait through; this
@@ -28,8 +27,8 @@ public:
 
     using Inbox = async::Mailbox<TtsChunk>;
 
-    AudioRelay(async::Shard& shard, const std::shared_ptr<Inbox>& inbox, SampleRate out)
-        : link_{shard}, inbox_{inbox}, out_{out} {}
+    AudioRelay(async::Shard& shard, const std::shared_ptr<Inbox>& inbox)
+        : link_{shard}, inbox_{inbox} {}
 
     // Thread: the one that synthesises.
 
@@ -53,10 +52,9 @@ private:
 
     ShardLink link_;
     const std::weak_ptr<Inbox> inbox_;  ///< locked on the shard only
-    const SampleRate out_;
     std::atomic<bool> cancelled_{false};
 
-    std::unique_ptr<media::Resampler> resampler_;
+    SampleRate rate_{wideband};
     std::vector<media::Sample> buffer_;
     bool begun_{false};  ///< the first sound came
     bool first_sent_{false};
@@ -65,7 +63,7 @@ private:
 /// The shard's end of a relay: the reply that a TtsSession gives out.
 class RelayReply final : public TtsReply {
 public:
-    RelayReply(async::Shard& shard, SampleRate out);
+    explicit RelayReply(async::Shard& shard);
     ~RelayReply() override;
     asio::awaitable<Result<TtsChunk>> next() override;
 

@@ -1,0 +1,139 @@
+#include "services/detail/warm_websocket.hpp"
+
+#include "async/deadline.hpp"
+#include "net/http_server.hpp"
+#include "services/errors.hpp"
+#include "support/await.hpp"
+#include "support/http.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+#include <optional>
+
+namespace oavc::services {
+namespace {
+
+/// Greets, then echoes; "die" makes it drop the connection.
+asio::awaitable<void> serve(
+    async::Shard&, net::HttpRequest, std::unique_ptr<net::WebSocket> socket, std::atomic<int>* open
+) {
+    ++*open;
+    socket->send_text("welcome");
+    for (;;) {
+        const auto message = co_await socket->read();
+        if (message.has_error()) break;
+        const std::string copy{message->data};
+        if (copy == "die") break;
+        socket->send_text(copy);
+    }
+    --*open;
+}
+
+class WarmWebSocketTest : public ::testing::Test {
+protected:
+    void start_server(std::uint16_t port = 0) {
+        net::HttpServer::Options options;
+        options.host = "127.0.0.1";
+        options.port = port;
+        server_ = std::make_unique<net::HttpServer>(pool_, options);
+        std::atomic<int>* const open = &open_;
+        server_->handle_websocket(
+            "/",
+            [](const net::HttpRequest&) { return std::nullopt; },
+            [open](async::Shard& shard, net::HttpRequest request, auto socket) {
+                return serve(shard, std::move(request), std::move(socket), open);
+            }
+        );
+        server_->start();
+    }
+    void SetUp() override { pool_.start(); }
+    void TearDown() override {
+        if (server_) server_->stop();
+        run_until([this] { return open_ == 0; });
+        shard_.context().restart();
+        shard_.context().run_for(1s);  // background work ends
+        pool_.drain_and_join();
+    }
+
+    WarmWebSocket::Options options() const {
+        WarmWebSocket::Options made;
+        made.endpoint.url = test::local_url("ws", server_ ? server_->port() : 1, "/");
+        return made;
+    }
+    void run_until(const std::function<bool()>& done) {
+        const auto give_up = Clock::now() + 30s;
+        while (!done() && Clock::now() < give_up) {
+            shard_.context().restart();
+            shard_.context().run_one_for(10ms);
+        }
+        EXPECT_TRUE(done());
+    }
+
+    std::atomic<int> open_{0};
+    async::ShardPool pool_{1};
+    async::Shard shard_{9};
+    std::unique_ptr<net::HttpServer> server_;
+};
+
+TEST_F(WarmWebSocketTest, TheSpareIsOpenBeforeAnybodyAsks) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    run_until([&] { return warm.warm(); });
+    const auto socket = test::value_of(shard_, warm.take());
+    run_until([&] { return warm.warm(); });
+    EXPECT_EQ(open_, 2) << "one in use, one in reserve";
+}
+
+TEST_F(WarmWebSocketTest, ATakenSocketBelongsToTheTaker) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    const auto socket = test::value_of(shard_, warm.take());
+    socket->send_text("hello");
+    std::string said;
+    do {
+        said = std::string{test::value_of(shard_, socket->read()).data};
+    } while (said == "welcome");  // still unread when it was taken at once
+    EXPECT_EQ(said, "hello");
+}
+
+TEST_F(WarmWebSocketTest, ARefusedConnectionIsToldAtOnce) {
+    WarmWebSocket warm{shard_, options()};
+    const auto socket = test::result_of(shard_, warm.take());
+    EXPECT_EQ(socket.error(), ServiceErrc::unavailable);
+}
+
+TEST_F(WarmWebSocketTest, AServerThatComesBackIsUsedAgain) {
+    start_server();
+    const auto port = server_->port();
+    WarmWebSocket warm{shard_, options()};
+    run_until([&] { return warm.warm(); });
+    server_->stop();
+    run_until([&] { return !warm.warm(); });
+    EXPECT_TRUE(test::result_of(shard_, warm.take()).has_error());
+    start_server(port);
+    run_until([&] { return warm.warm(); });
+    EXPECT_TRUE(test::result_of(shard_, warm.take()).has_value());
+}
+
+TEST_F(WarmWebSocketTest, ACancelledTakeLeavesTheSpareForTheNext) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    const auto late = test::result_of(shard_, async::with_deadline(warm.take(), 0ms));
+    EXPECT_TRUE(late.has_error());
+    EXPECT_TRUE(test::result_of(shard_, warm.take()).has_value());
+}
+
+TEST_F(WarmWebSocketTest, DestructionWhileConnectingIsQuiet) {
+    start_server();
+    { const WarmWebSocket warm{shard_, options()}; }
+    {
+        const WarmWebSocket warm{shard_, options()};
+        shard_.context().restart();
+        shard_.context().poll();
+    }
+}
+
+}  // namespace
+}  // namespace oavc::services
