@@ -1,6 +1,7 @@
 #include "config/checks.hpp"
 
 #include "config/load.hpp"
+#include "config/schema.hpp"
 
 #include <fmt/format.h>
 
@@ -194,9 +195,53 @@ private:
         report(Severity::error, section, key, fmt::format("there is no \"{}\"", path));
     }
 
+    /// Is that provider asked, first or as fallback?
+    static bool uses(
+        const std::string& provider, const std::string& fallback, std::string_view name
+    ) noexcept {
+        return provider == name || fallback == name;
+    }
+
+    void check_key(std::string_view section, std::string_view key, const std::string& value) {
+        if (!value.empty()) return;
+        report(Severity::error, section, key, "is needed: the service refuses everybody without");
+    }
+
+    /// Nobody takes over from itself.
+    void check_fallback(
+        std::string_view section, const std::string& provider, std::string& fallback
+    ) {
+        if (fallback.empty() || fallback != provider) return;
+        note(
+            section,
+            fmt::format("[{}] fallback_provider is {} like the provider: nobody", section, fallback)
+        );
+        fallback.clear();
+        refresh(section, "fallback_provider");
+    }
+
     void check_services() {
-        const auto& services = config_.services;
-        if (services.stt_provider == "pocketsphinx") {
+        auto& services = config_.services;
+        check_fallback("stt", services.stt_provider, services.stt_fallback);
+        check_fallback("llm", services.llm_provider, services.llm_fallback);
+        check_fallback("tts", services.tts_provider, services.tts_fallback);
+        if (uses(services.stt_provider, services.stt_fallback, "deepgram")) {
+            check_key("stt.deepgram", "api_key", services.deepgram_stt.api_key);
+        }
+        if (uses(services.tts_provider, services.tts_fallback, "deepgram")) {
+            check_key("tts.deepgram", "api_key", services.deepgram_tts.api_key);
+        }
+        if (uses(services.tts_provider, services.tts_fallback, "elevenlabs")) {
+            check_key("tts.elevenlabs", "api_key", services.elevenlabs.api_key);
+            if (services.elevenlabs.voice_id.empty()) {
+                report(Severity::error, "tts.elevenlabs", "voice_id", "is needed");
+            }
+        }
+        if (uses(services.stt_provider, services.stt_fallback, "faster-whisper")) {
+            check_file("stt.faster-whisper", "model_path", services.whisper.model_path);
+        }
+        check_deadlines();
+        if (uses(services.stt_provider, services.stt_fallback, "pocketsphinx")) {
             check_file("stt.pocketsphinx", "phrases_file", services.pocketsphinx.phrases_file);
             std::error_code error;
             const std::string& model = services.pocketsphinx.model_dir;
@@ -211,7 +256,7 @@ private:
                 );
             }
         }
-        if (services.llm_provider == "scripted") {
+        if (uses(services.llm_provider, services.llm_fallback, "scripted")) {
             if (services.scripted.dialogue_file.empty()) {
                 report(
                     Severity::error,
@@ -222,6 +267,40 @@ private:
             }
             check_file("llm.scripted", "dialogue_file", services.scripted.dialogue_file);
         }
+    }
+
+    /// The pipeline gives a turn up after [turns]; a fallback needs to have had its time by then.
+    void check_deadlines() {
+        const auto& services = config_.services;
+        const auto& limits = services.failover;
+        const auto& turns = config_.pipeline.turns;
+        const auto check = [this](
+                               std::string_view key,
+                               bool fallback,
+                               std::chrono::milliseconds one,
+                               std::chrono::milliseconds whole
+                           ) {
+            const auto needed = one * (fallback ? 2 : 1);
+            if (needed <= whole) return;
+            report(
+                Severity::warning,
+                "failover",
+                key,
+                fmt::format(
+                    "is {}{}, but [turns] {} gives the turn up after {}",
+                    format_duration(one),
+                    fallback ? ", twice with a fallback" : "",
+                    key,
+                    format_duration(whole)
+                )
+            );
+        };
+        const bool stt = !services.stt_fallback.empty();
+        const bool llm = !services.llm_fallback.empty();
+        const bool tts = !services.tts_fallback.empty();
+        check("final_transcript", stt, limits.final_transcript, turns.final_transcript);
+        check("first_token", llm, limits.first_token, turns.first_token);
+        check("first_audio", tts, limits.first_audio, turns.first_audio);
     }
 
     void check_vad() {

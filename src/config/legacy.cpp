@@ -7,11 +7,7 @@ namespace oavc::config {
 namespace {
 
 constexpr std::string_view no_sip = "there is no SIP listener yet";
-constexpr std::string_view no_llm = "that language model's adapter does not exist yet";
-constexpr std::string_view no_stt = "that recogniser's adapter does not exist yet";
-constexpr std::string_view no_tts = "that voice's adapter does not exist yet";
 constexpr std::string_view no_need = "not needed here";
-constexpr std::string_view no_fallback = "nothing falls back to another provider yet";
 constexpr std::string_view no_metrics = "there are no metrics yet";
 constexpr std::string_view no_audio = "audio formats are negotiated for each call";
 
@@ -61,35 +57,27 @@ constexpr Legacy keys[]{
     {"general", "loglevel", "logging", "level", Rewrite::same, {}},
     {"general", "logfile", "logging", "file", Rewrite::same, {}},
 
-    // The predecessor's single sections of its three services, and providers still to come.
-    {"stt", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
-    {"llm", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
-    {"tts", "fallback_provider", {}, {}, Rewrite::ignored, no_fallback},
-    {"stt", "url", {}, {}, Rewrite::ignored, no_stt},
-    {"stt", "channels", {}, {}, Rewrite::ignored, no_audio},
-    {"stt", "send_eof", {}, {}, Rewrite::ignored, no_stt},
-    {"stt", "sample_rate", {}, {}, Rewrite::ignored, no_audio},
-    {"stt", "model", {}, {}, Rewrite::ignored, no_stt},
-    {"llm", "url", {}, {}, Rewrite::ignored, no_llm},
-    {"llm", "model", {}, {}, Rewrite::ignored, no_llm},
-    {"llm", "timeout", "turns", "first_token", Rewrite::seconds, {}},
+    // The predecessor's single sections of its three services.
+    {"stt", "url", "stt.vosk", "url", Rewrite::same, {}},
+    {"stt", "sample_rate", "stt.vosk", "sample_rate", Rewrite::same, {}},
+    {"stt", "channels", {}, {}, Rewrite::ignored, "callers are heard on one channel"},
+    {"stt", "send_eof", {}, {}, Rewrite::ignored, "see [stt.vosk] finalize"},
+    {"stt", "model", {}, {}, Rewrite::ignored, "the server's model is used"},
+    {"llm", "url", "llm.llama", "url", Rewrite::same, {}},
+    {"llm", "temperature", "llm.llama", "temperature", Rewrite::same, {}},
+    {"llm", "top_p", "llm.llama", "top_p", Rewrite::same, {}},
+    {"llm", "max_tokens", "llm.llama", "max_tokens", Rewrite::same, {}},
+    {"llm", "timeout", "failover", "first_token", Rewrite::seconds, {}},
+    {"llm", "model", {}, {}, Rewrite::ignored, "the server has one model, and was never told it"},
     {"llm", "stream", {}, {}, Rewrite::ignored, "replies are always streamed"},
-    {"llm", "temperature", {}, {}, Rewrite::ignored, no_llm},
-    {"llm", "top_p", {}, {}, Rewrite::ignored, no_llm},
-    {"llm", "max_tokens", {}, {}, Rewrite::ignored, no_llm},
-    {"tts", "url", {}, {}, Rewrite::ignored, no_tts},
-    {"tts", "host", {}, {}, Rewrite::ignored, no_tts},
-    {"tts", "port", {}, {}, Rewrite::ignored, no_tts},
-    {"tts", "voice", {}, {}, Rewrite::ignored, "voices are chosen in [agent] voice"},
-    {"tts", "sample_rate", {}, {}, Rewrite::ignored, no_audio},
-    {"stt.vosk", "*", {}, {}, Rewrite::ignored, no_stt},
-    {"stt.faster-whisper", "*", {}, {}, Rewrite::ignored, no_stt},
-    {"llm.llama", "*", {}, {}, Rewrite::ignored, no_llm},
-    {"llm.ollama", "*", {}, {}, Rewrite::ignored, no_llm},
-    {"tts.piper", "*", {}, {}, Rewrite::ignored, no_tts},
-    {"deepgram", "*", {}, {}, Rewrite::ignored, no_stt},
-    {"openai", "*", {}, {}, Rewrite::ignored, no_llm},
-    {"azure", "*", {}, {}, Rewrite::ignored, no_stt},
+    {"tts", "url", "tts.piper", "url", Rewrite::same, {}},
+    {"tts", "host", "tts.piper", "url", Rewrite::piper_url, {}},
+    {"tts", "port", {}, {}, Rewrite::ignored, "write it into [tts.piper] url"},
+    {"tts", "voice", "tts.piper", "voice", Rewrite::same, {}},
+    {"tts", "sample_rate", "tts.piper", "sample_rate", Rewrite::same, {}},
+    {"deepgram", "*", {}, {}, Rewrite::ignored, "see [stt.deepgram] and [tts.deepgram]"},
+    {"openai", "*", {}, {}, Rewrite::ignored, "see [llm.openai]"},
+    {"azure", "*", {}, {}, Rewrite::ignored, "there is no adapter for it"},
     {"ai", "*", {}, {}, Rewrite::ignored, "providers are chosen in [stt], [llm] and [tts]"},
     {"audio", "*", {}, {}, Rewrite::ignored, no_audio},
     {"security", "*", {}, {}, Rewrite::ignored, "that part does not exist yet"},
@@ -127,12 +115,12 @@ constexpr Legacy environment[]{
     {{}, "SIP_HOST", {}, {}, Rewrite::ignored, no_sip},
     {{}, "SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
     {{}, "AI_BACKEND_SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
-    {{}, "VOSK_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_stt},
-    {{}, "LLAMA_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_llm},
-    {{}, "LLAMA_MODEL", {}, {}, Rewrite::ignored, no_llm},
-    {{}, "LLM_MAX_TOKENS", {}, {}, Rewrite::ignored, no_llm},
-    {{}, "LLM_TEMPERATURE", {}, {}, Rewrite::ignored, no_llm},
-    {{}, "PIPER_WEBSOCKET_URL", {}, {}, Rewrite::ignored, no_tts},
+    {{}, "VOSK_WEBSOCKET_URL", "stt.vosk", "url", Rewrite::same, {}},
+    {{}, "LLAMA_WEBSOCKET_URL", "llm.llama", "url", Rewrite::same, {}},
+    {{}, "LLAMA_MODEL", {}, {}, Rewrite::ignored, "the server has one model"},
+    {{}, "LLM_MAX_TOKENS", "llm.llama", "max_tokens", Rewrite::same, {}},
+    {{}, "LLM_TEMPERATURE", "llm.llama", "temperature", Rewrite::same, {}},
+    {{}, "PIPER_WEBSOCKET_URL", "tts.piper", "url", Rewrite::same, {}},
     {{}, "ENABLE_METRICS", {}, {}, Rewrite::ignored, no_metrics},
     {{}, "TEST_MODE", {}, {}, Rewrite::ignored, no_need},
     {{}, "WAIT_FOR_DEPS", {}, {}, Rewrite::ignored, no_need},
@@ -160,6 +148,8 @@ std::optional<std::string> rewrite(const Legacy& legacy, std::string_view value)
             return std::string{value} + "ms";
         case Rewrite::seconds:
             return std::string{value} + "s";
+        case Rewrite::piper_url:
+            return "ws://" + std::string{value} + ":8000/tts";
         case Rewrite::debug_level: {
             const std::string lower = to_lower(value);
             if (lower == "true" || lower == "1" || lower == "yes") return "debug";

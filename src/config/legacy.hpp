@@ -12,6 +12,7 @@ enum class Rewrite {
     same,
     milliseconds,  ///< 300 → 300ms
     seconds,       ///< 5.0 → 5.0s
+    piper_url,     ///< a host → ws://HOST:8000/tts
     debug_level,   ///< true → debug, false: as if it were not there
     ignored,       ///< accepted and noted; nothing here needs it
 };

@@ -41,7 +41,7 @@ struct Pattern {};  ///< an ECMAScript regular expression
 struct Host {};     ///< a numeric address or a host name
 struct List {};     ///< items separated by commas
 struct Url {
-    std::string_view schemes;  ///< for the message: "https:// or http://"
+    std::vector<std::string_view> schemes;  ///< "https://" …
 };
 struct Provider {
     std::string_view of;  ///< "telephony", "stt", "llm", "tts": whose factory knows the names

@@ -26,7 +26,7 @@ struct InterruptionConfig {
 struct TurnConfig {
     milliseconds endpoint_silence{500};  ///< silence that ends a turn
     milliseconds longest_utterance{30'000};
-    milliseconds final_transcript{4'000};  ///< end of utterance → final transcript
+    milliseconds final_transcript{6'000};  ///< end of utterance → final transcript
     milliseconds first_token{8'000};       ///< transcript → first token of the reply
     milliseconds next_token{8'000};
     milliseconds first_audio{5'000};  ///< sentence → first audio

@@ -227,15 +227,39 @@ TEST_F(Load, EventsAreBelievedFromWhereCommandsGo) {
 }
 
 TEST_F(Load, MissingFilesAreReported) {
-    const auto gone =
-        bare("[llm.scripted]\ndialogue_file = gone.dialogue\n[stt.pocketsphinx]\nmodel_dir = gone\n"
-        );
+    constexpr std::string_view embedded =
+        "[stt]\nprovider = pocketsphinx\n[llm]\nprovider = scripted\n";
+    const auto gone = bare(
+        "[llm.scripted]\ndialogue_file = gone.dialogue\n[stt.pocketsphinx]\nmodel_dir = gone\n" +
+        std::string{embedded}
+    );
     EXPECT_THAT(
         all(gone), HasSubstr("test.ini:2: error: [llm.scripted] dialogue_file: there is no")
     );
     EXPECT_THAT(all(gone), HasSubstr("pocketsphinx-en-us"));
-    EXPECT_THAT(all(bare("")), HasSubstr("[llm.scripted] dialogue_file: is needed"));
+    EXPECT_THAT(all(bare(embedded)), HasSubstr("[llm.scripted] dialogue_file: is needed"));
     EXPECT_THAT(all(load("[vad]\nmodel = gone.bin\n")), HasSubstr("[vad] model: there is no"));
+}
+
+TEST_F(Load, HostedServicesNeedTheirKeysOnlyWhenTheyAreAsked) {
+    EXPECT_TRUE(load("[tts.elevenlabs]\nspeed = 1.1\n").ok());
+    const auto asked = load("[stt]\nprovider = deepgram\n[tts]\nfallback_provider = elevenlabs\n");
+    EXPECT_THAT(all(asked), HasSubstr("[stt.deepgram] api_key: is needed"));
+    EXPECT_THAT(all(asked), HasSubstr("[tts.elevenlabs] api_key: is needed"));
+    EXPECT_THAT(all(asked), HasSubstr("[tts.elevenlabs] voice_id: is needed"));
+}
+
+TEST_F(Load, AFallbackNeedsItsTimeBeforeTheTurnIsGivenUp) {
+    constexpr std::string_view text =
+        "[llm]\nfallback_provider = ollama\n[failover]\nfirst_token = 5s\n";
+    EXPECT_THAT(
+        all(load(text)),
+        HasSubstr("test.ini:4: warning: [failover] first_token: is 5s, twice with a fallback, but "
+                  "[turns] first_token gives the turn up after 8s")
+    );
+    EXPECT_EQ(
+        load(std::string{text} + "[turns]\nfirst_token = 10s\n").count(Severity::warning), 0u
+    );
 }
 
 TEST_F(Load, TwilioNeedsATokenToCheckSignatures) {
@@ -295,7 +319,15 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
     EXPECT_EQ(c.opensips.event_port, 8091);
     EXPECT_EQ(c.opensips.rtp_port_end, 35100);
     EXPECT_EQ(c.opensips.rtp_advertised_ip, "192.0.2.7");
-    EXPECT_EQ(c.pipeline.turns.first_token, 7500ms);
+    EXPECT_EQ(c.services.failover.first_token, 7500ms);
+    EXPECT_EQ(c.services.stt_provider, "vosk");
+    EXPECT_EQ(c.services.llm_provider, "llama");
+    EXPECT_EQ(c.services.tts_provider, "piper");
+    EXPECT_EQ(c.services.vosk.endpoint.url, "ws://vosk:2700");
+    EXPECT_EQ(c.services.llama.endpoint.url, "ws://llm:8765");
+    EXPECT_EQ(c.services.llama.max_tokens, 80);
+    EXPECT_EQ(c.services.piper.endpoint.url, "ws://piper:8000/tts");
+    EXPECT_EQ(c.services.piper.voice, "tr_TR-dfki-medium");
     EXPECT_EQ(c.pipeline.turns.final_transcript, 5s);
     EXPECT_EQ(c.pipeline.interruption.min_words, 3u);
     EXPECT_EQ(c.pipeline.interruption.volume_threshold, 0.7);
@@ -307,7 +339,7 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
     EXPECT_EQ(c.logging.format, log::Format::json);
     EXPECT_EQ(c.logging.file, (folder_ / "out.log").string());
     EXPECT_THAT(explain(loaded), HasSubstr("test.ini:17 (legacy [RTP] ip)"));
-    EXPECT_THAT(all(loaded), HasSubstr("note: [llm] url is accepted but not used"));
+    EXPECT_THAT(all(loaded), HasSubstr("note: [llm] url is called [llm.llama] url now"));
 }
 
 TEST_F(Load, TheNewNameBeatsTheOldOneAndSaysSo) {
@@ -350,7 +382,7 @@ TEST_F(Load, OldEnvironmentNamesBeatTheFileAndNewOnesBeatThem) {
     EXPECT_EQ(c.opensips.rtp_port_start, 36000);
     EXPECT_FALSE(c.pipeline.interruption.enabled);
     EXPECT_EQ(c.pipeline.agents[0].memory_turns, 7u);
-    EXPECT_THAT(all(loaded), HasSubstr("note: environment VOSK_WEBSOCKET_URL is not used"));
+    EXPECT_EQ(c.services.vosk.endpoint.url, "ws://x");
 
     Environment both = old_names;
     both["OAVC_AGENT_GREETING"] = "new";

@@ -1,0 +1,87 @@
+#include "config/keys/keys.hpp"
+
+#include <chrono>
+
+namespace oavc::config {
+
+namespace {
+
+using std::chrono::milliseconds;
+using namespace std::chrono_literals;
+
+}  // namespace
+
+std::vector<Key> server_keys() {
+    return {
+        {"api",
+         "host",
+         [](Target t) -> Field { return &t.config.api.host; },
+         Host{},
+         "Address on which HTTP is served: webhook, media socket, health, API."},
+        {"api",
+         "port",
+         [](Target t) -> Field { return &t.config.api.port; },
+         Integer{0, 65535},
+         "TCP port for HTTP. 0: any free one, told at start-up. The environment's `PORT` wins over "
+         "everything."},
+        {"api",
+         "token",
+         [](Target t) -> Field { return &t.config.api.token; },
+         Secret{},
+         "Bearer token of `/api/v1`. Empty: clients on this machine only."},
+
+        {"limits",
+         "max_calls",
+         [](Target t) -> Field { return &t.config.pipeline.limits.max_calls; },
+         Integer{1, any_count},
+         "Calls at once; more are refused politely."},
+        {"limits",
+         "max_call_duration",
+         [](Target t) -> Field { return &t.config.pipeline.limits.max_call_duration; },
+         Duration{1s, 24h},
+         "A call ends with a goodbye after this."},
+        {"limits",
+         "drain_deadline",
+         [](Target t) -> Field { return &t.config.pipeline.limits.drain_deadline; },
+         Duration{0s, 24h},
+         "On SIGTERM running calls get this long before they are said goodbye to."},
+        {"limits",
+         "shards",
+         [](Target t) -> Field { return &t.config.pipeline.limits.shards; },
+         Integer{0, 256},
+         "Threads that carry calls. 0: one per core."},
+        {"limits",
+         "workers",
+         [](Target t) -> Field { return &t.config.pipeline.limits.workers; },
+         Integer{0, 256},
+         "Threads for recognition and synthesis. 0: one per core."},
+        {"limits",
+         "worker_queue",
+         [](Target t) -> Field { return &t.config.pipeline.limits.worker_queue; },
+         Integer{1, any_count},
+         "Jobs that may wait for a worker; more are refused and counted."},
+
+        {"logging",
+         "level",
+         [](Target t) -> Field { return &t.config.logging.level; },
+         Choice{{"debug", "info", "warn", "error", "off"}},
+         "The least important lines that are still written."},
+        {"logging",
+         "format",
+         [](Target t) -> Field { return &t.config.logging.format; },
+         Choice{{"console", "json"}},
+         "console is for people, json for log collectors."},
+        {"logging",
+         "file",
+         [](Target t) -> Field { return &t.config.logging.file; },
+         Path{},
+         "Where lines go. Empty: standard error."},
+        {"logging",
+         "show_personal_data",
+         [](Target t) -> Field { return &t.config.logging.show_personal_data; },
+         Boolean{},
+         "Write transcripts, prompts, numbers and digits in clear. For trials only."},
+    };
+}
+
+}  // namespace oavc::config
