@@ -4,6 +4,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
 
@@ -41,8 +42,12 @@ void TaskGroup::spawn(asio::awaitable<void> task) {
             entry->cancellation.slot(),
             [this, entry](std::exception_ptr error) {
                 if (error && !is_cancellation(error)) on_exception_(error);
-                tasks_.erase(entry);
-                if (tasks_.empty()) idle_.cancel();
+                // A cancellation that was asked for outside of the executor's thread (tests) may
+                // still be on its way to the entry.
+                asio::post(executor_, [this, entry] {
+                    tasks_.erase(entry);
+                    if (tasks_.empty()) idle_.cancel();
+                });
             }
         )
     );
