@@ -7,6 +7,7 @@
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
+#include "services/tts/piper.hpp"
 
 #include <fstream>
 #include <stdexcept>
@@ -67,6 +68,7 @@ std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) 
 }
 
 std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
+    if (provider == "piper") return std::make_unique<PiperTts>(config_.piper);
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
     if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
     throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};

@@ -102,6 +102,19 @@ asio::awaitable<void> WarmWebSocket::State::supply(std::shared_ptr<State> self) 
     }
 }
 
+/// Came back, and waits to be taken again.
+struct WarmWebSocket::Returned {
+    std::unique_ptr<net::WebSocket> socket;  ///< null once taken or dead
+
+    /// Reads, as with a spare.
+    static asio::awaitable<void> listen(std::shared_ptr<Returned> self) {
+        while (self->socket) {
+            const auto message = co_await self->socket->read();
+            if (!message) self->socket.reset();
+        }
+    }
+};
+
 WarmWebSocket::WarmWebSocket(async::Shard& shard, Options options)
     : state_{std::make_shared<State>(shard, std::move(options))},
       // An exception here is a bug or memory running out: the call goes on without a spare.
@@ -114,6 +127,11 @@ WarmWebSocket::~WarmWebSocket() = default;
 bool WarmWebSocket::warm() const noexcept { return state_->parked; }
 
 asio::awaitable<Result<std::unique_ptr<net::WebSocket>>> WarmWebSocket::take() {
+    if (returned_) {
+        returned_reader_.reset();
+        const auto returned = std::exchange(returned_, nullptr);
+        if (returned->socket) co_return std::move(returned->socket);
+    }
     const auto state = state_;  // outlives us while we wait
     state->error = {};
     state->taking = true;
@@ -128,6 +146,13 @@ asio::awaitable<Result<std::unique_ptr<net::WebSocket>>> WarmWebSocket::take() {
     }
     if (!state->handed) co_return state->error;
     co_return std::move(state->handed);
+}
+
+void WarmWebSocket::give_back(std::unique_ptr<net::WebSocket> socket) {
+    returned_ = std::make_shared<Returned>();
+    returned_->socket = std::move(socket);
+    returned_reader_.emplace(state_->shard.executor(), [](std::exception_ptr) {});
+    returned_reader_->spawn(Returned::listen(returned_));
 }
 
 }  // namespace oavc::services

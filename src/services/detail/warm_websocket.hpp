@@ -9,6 +9,7 @@
 #include "services/config.hpp"
 
 #include <memory>
+#include <optional>
 
 namespace oavc::services {
 
@@ -18,6 +19,8 @@ namespace oavc::services {
 /// are answered. Thread: the call's shard. Destruction drops the spare at once.
 class WarmWebSocket {
 public:
+    using Connection = net::WebSocket;
+
     struct Options {
         Endpoint endpoint;         ///< ws:// or wss://
         net::HttpHeaders headers;  ///< of the handshake
@@ -32,13 +35,20 @@ public:
     /// spare is begun. Errors as service_error() has them. Cancellable; one caller at a time.
     asio::awaitable<Result<std::unique_ptr<net::WebSocket>>> take();
 
+    /// A connection that has answered all it was asked, for the next take(): servers that carry one
+    /// request after another are spared a handshake for each. What it still says is ignored.
+    void give_back(std::unique_ptr<net::WebSocket> socket);
+
     /// A spare is open.
     bool warm() const noexcept;
 
 private:
     struct State;
+    struct Returned;
     std::shared_ptr<State> state_;
     async::Background background_;
+    std::shared_ptr<Returned> returned_;
+    std::optional<async::Background> returned_reader_;
 };
 
 }  // namespace oavc::services

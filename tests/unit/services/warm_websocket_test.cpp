@@ -1,6 +1,7 @@
 #include "services/detail/warm_websocket.hpp"
 
 #include "async/deadline.hpp"
+#include "async/signal.hpp"
 #include "net/http_server.hpp"
 #include "services/errors.hpp"
 #include "support/await.hpp"
@@ -29,6 +30,12 @@ asio::awaitable<void> serve(
         socket->send_text(copy);
     }
     --*open;
+}
+
+asio::awaitable<Result<int>> never() {
+    async::Signal nothing{co_await asio::this_coro::executor};
+    co_await nothing.wait();
+    co_return 0;
 }
 
 class WarmWebSocketTest : public ::testing::Test {
@@ -83,7 +90,7 @@ TEST_F(WarmWebSocketTest, TheSpareIsOpenBeforeAnybodyAsks) {
     run_until([&] { return warm.warm(); });
     const auto socket = test::value_of(shard_, warm.take());
     run_until([&] { return warm.warm(); });
-    EXPECT_EQ(open_, 2) << "one in use, one in reserve";
+    run_until([&] { return open_ == 2; });  // one in use, one in reserve
 }
 
 TEST_F(WarmWebSocketTest, ATakenSocketBelongsToTheTaker) {
@@ -123,6 +130,41 @@ TEST_F(WarmWebSocketTest, ACancelledTakeLeavesTheSpareForTheNext) {
     const auto late = test::result_of(shard_, async::with_deadline(warm.take(), 0ms));
     EXPECT_TRUE(late.has_error());
     EXPECT_TRUE(test::result_of(shard_, warm.take()).has_value());
+}
+
+TEST_F(WarmWebSocketTest, AConnectionThatIsGivenBackIsTakenAgain) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    auto socket = test::value_of(shard_, warm.take());
+    const auto* const first = socket.get();
+    run_until([&] { return warm.warm(); });
+    socket->send_text("nobody reads this answer");
+    warm.give_back(std::move(socket));
+    test::result_of(shard_, async::with_deadline(never(), 50ms));
+    socket = test::value_of(shard_, warm.take());
+    EXPECT_EQ(socket.get(), first);
+    socket->send_text("hello");
+    EXPECT_EQ(test::value_of(shard_, socket->read()).data, "hello");
+    EXPECT_EQ(open_, 2);
+}
+
+TEST_F(WarmWebSocketTest, AConnectionThatDiesAfterItCameBackIsNotGivenOut) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    auto socket = test::value_of(shard_, warm.take());
+    run_until([&] { return warm.warm() && open_ == 2; });
+    socket->send_text("die");
+    warm.give_back(std::move(socket));
+    run_until([&] { return open_ == 1; });
+    const WarmWebSocket later{shard_, options()};  // opened after the end was sent
+    run_until([&] { return later.warm(); });
+    socket = test::value_of(shard_, warm.take());
+    socket->send_text("hello");
+    std::string said;
+    do {
+        said = std::string{test::value_of(shard_, socket->read()).data};
+    } while (said == "welcome");
+    EXPECT_EQ(said, "hello");
 }
 
 TEST_F(WarmWebSocketTest, DestructionWhileConnectingIsQuiet) {
