@@ -38,6 +38,7 @@ struct Calls {
     std::shared_ptr<const media::VadFactory> vad;
     pipeline::Config config;
     pipeline::AgentConfig agent;
+    pipeline::PhraseCache phrases;
     TimePoint now{};
     std::vector<std::unique_ptr<transports::FakeCall>> calls;
     std::vector<std::unique_ptr<pipeline::Session>> sessions;
@@ -60,6 +61,7 @@ struct Calls {
                 config,
                 agent,
                 pipeline::Services{stt, llm, tts, *vad},
+                phrases,
                 {},
                 log::Logger{},
                 [this] { return now; },

@@ -5,7 +5,9 @@
 #include "app/cli.hpp"
 #include "app/options.hpp"
 #include "app/resolve.hpp"
+#include "async/run_blocking.hpp"
 #include "async/shard_pool.hpp"
+#include "async/task_group.hpp"
 #include "async/worker_pool.hpp"
 #include "config/explain.hpp"
 #include "media/vad.hpp"
@@ -88,8 +90,16 @@ struct Server::Parts {
           stt{services.make_stt(config.services.stt_provider)},
           llm{services.make_llm(config.services.llm_provider)},
           tts{services.make_tts(config.services.tts_provider)},
+          emergency_tts{services.make_emergency_tts()},
           manager{
-              config.pipeline, pipeline::Services{*stt, *llm, *tts, *vad}, shards, {&calls}, log},
+              config.pipeline,
+              pipeline::Services{*stt, *llm, *tts, *vad, emergency_tts.get()},
+              shards,
+              {&calls},
+              log},
+          chores{
+              shards[0].executor(),
+              [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
           api{config.api, calls} {}
 
@@ -132,7 +142,9 @@ struct Server::Parts {
     std::unique_ptr<services::SttService> stt;
     std::unique_ptr<services::LlmService> llm;
     std::unique_ptr<services::TtsService> tts;
+    std::unique_ptr<services::TtsService> emergency_tts;
     pipeline::PipelineManager manager;
+    async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
     net::HttpServer http;
     api::ControlApi api;
     std::vector<std::unique_ptr<transports::Listener>> listeners;
@@ -170,6 +182,9 @@ void Server::start() {
         throw;
     }
     parts.running = true;
+    parts.shards[0].post([&parts] {
+        parts.chores.spawn(parts.manager.make_phrases(parts.shards[0]));
+    });
 }
 
 std::string Server::banner() const {
@@ -259,6 +274,8 @@ void Server::stop() {
         parts.listeners[--parts.listening]->stop();
     if (parts.http_running) parts.http.stop();
     parts.http_running = false;
+    parts.shards[0].post([&parts] { parts.chores.cancel(); });
+    async::run_blocking(parts.shards[0], parts.chores.join());
     parts.workers.stop();
     parts.shards.drain_and_join();
     parts.shards_running = false;

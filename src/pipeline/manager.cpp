@@ -84,7 +84,7 @@ asio::awaitable<void> PipelineManager::run_call(
 ) {
     const AgentConfig& agent = agent_for(transport->info());
     SessionContext context{
-        config_, agent, services_, observers_, log_, [] { return Clock::now(); }};
+        config_, agent, services_, phrases_, observers_, log_, [] { return Clock::now(); }};
     Session session{shard, std::move(transport), std::move(context)};
     auto& running = sessions_[shard.index()]->running;
     running.push_back(&session);
@@ -95,6 +95,12 @@ asio::awaitable<void> PipelineManager::run_call(
         log_.error("a call failed", log::kv("error", std::string_view{error.what()}));
     }
     std::erase(running, &session);
+}
+
+asio::awaitable<void> PipelineManager::make_phrases(async::Shard& shard) {
+    co_await pipeline::make_phrases(
+        shard, services_.tts, services_.emergency_tts, config_.agents, phrases_, log_
+    );
 }
 
 void PipelineManager::say_goodbye() {

@@ -6,6 +6,7 @@
 #include "observability/log.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/events.hpp"
+#include "pipeline/phrase_cache.hpp"
 #include "services/llm/llm.hpp"
 #include "services/stt/stt.hpp"
 #include "services/tts/tts.hpp"
@@ -27,6 +28,7 @@ struct Services {
     services::LlmService& llm;
     services::TtsService& tts;
     const media::VadFactory& vad;
+    services::TtsService* emergency_tts{nullptr};  ///< says what must be said when `tts` is down
 };
 
 /// Orchestrates calls: admits them, makes one Session for each, and ends them in an orderly way.
@@ -52,6 +54,9 @@ public:
         std::unique_ptr<transports::Transport> transport,
         transports::AdmissionSlot slot
     ) override;
+
+    /// Makes the agents' fixed sentences ready (PhraseCache). Ends when all are; cancellable.
+    asio::awaitable<void> make_phrases(async::Shard& shard);
 
     /// Admits nobody from now on. Running calls go on.
     void begin_drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
@@ -79,7 +84,9 @@ private:
     async::ShardPool& shards_;
     std::vector<CallObserver*> observers_;
     log::Logger log_;
-    // Owned: one list of running sessions per shard, touched only on that shard.
+    // Owned.
+    PhraseCache phrases_;
+    // One list of running sessions per shard, touched only on that shard.
     std::vector<std::unique_ptr<ShardSessions>> sessions_;
     struct Agents;
     std::unique_ptr<Agents> agents_;

@@ -68,6 +68,7 @@ struct Session::Reply {
     std::optional<media::Resampler> resampler;  ///< made for the rate that the voice has
     std::vector<media::Sample> resampled;
     std::vector<std::string> sent;  ///< sentences given to the voice
+    TimePoint asked{};              ///< when the model was; never for a fixed sentence
     bool restarted{false};          ///< another model took over
     std::string model;              ///< who answered, for the log
     std::string voice;
@@ -147,10 +148,20 @@ asio::awaitable<void> Session::run() {
     emit(CallEvent::Kind::ended, std::string{transports::to_string(end.reason)});
 }
 
+/// The caller can be told that nothing works although no voice does.
+bool Session::can_apologise() const {
+    const auto& agent = context_.agent;
+    SentenceAggregator sentences;
+    sentences.push(agent.failure_sentence);
+    sentences.finish();
+    const auto first = sentences.next();
+    return first && context_.phrases.find(agent, *first) != nullptr;
+}
+
 /// Opens the services, answers, and carries media until it ends.
 asio::awaitable<transports::MediaEnd> Session::carry() {
     const bool opened = co_await open_services();
-    if (!opened) {
+    if (!opened && !can_apologise()) {
         std::string reason{"Service Unavailable"};
         co_await transport_->reject(503, std::move(reason));
         co_return transports::MediaEnd{
@@ -162,7 +173,9 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
             transports::EndReason::carrier_lost, connected.error().message()};
     }
     playout_ = PlayoutQueue{transport_->format()};
-    AudioProcessor::Output to_stt = [this](media::FrameView frame) { stt_->push(frame); };
+    AudioProcessor::Output to_stt = [this](media::FrameView frame) {
+        if (stt_) stt_->push(frame);
+    };
     audio_ = std::make_unique<AudioProcessor>(
         transport_->format(),
         context_.services.vad.make(),
@@ -174,9 +187,13 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     machine_.emplace(context_.config.turns, context_.config.interruption, now);
     log_.info("call answered", log::kv("setup_ms", now - began_));
     emit(CallEvent::Kind::answered);
-    if (!context_.agent.greeting.empty()) machine_->greet(now);
+    if (!opened) {
+        machine_->on_recogniser_lost(now);  // says so, then transfers or hangs up
+    } else if (!context_.agent.greeting.empty()) {
+        machine_->greet(now);
+    }
     run_actions(now);
-    tasks_.spawn(read_transcripts());
+    if (opened) tasks_.spawn(read_transcripts());
     co_return co_await transport_->receive_audio(*this);
 }
 
@@ -226,7 +243,7 @@ asio::awaitable<bool> Session::open_services() {
     const auto report = [this](std::string_view kind, std::string_view name, const error_code& e) {
         if (!e) return;
         log_.error(
-            "a service could not be opened; the call is refused",
+            "a service could not be opened: the caller is told, or refused",
             log::kv("kind", kind),
             log::kv("provider", name),
             log::kv("error", e)
@@ -318,6 +335,7 @@ void Session::on_tick(TimePoint now) noexcept {
     if (now - began_ >= context_.config.limits.max_call_duration) machine_->say_goodbye(now);
     machine_->tick(now);
     run_actions(now);
+    fill_in(now);
     play(now);
 }
 
@@ -375,18 +393,18 @@ void Session::perform(const TurnAction& action, TimePoint now) {
     switch (action.kind) {
         case TurnAction::Kind::begin_utterance:
             emit(CallEvent::Kind::speech_started);
-            stt_->begin(action.utterance);
+            if (stt_) stt_->begin(action.utterance);
             audio_->open(onset_);
             break;
         case TurnAction::Kind::end_utterance:
             audio_->close();
-            stt_->end();
+            if (stt_) stt_->end();
             probe_.begin(last_voiced_);
             probe_.on_turn_ended(now);
             break;
         case TurnAction::Kind::cancel_utterance:
             audio_->drop();
-            stt_->cancel();
+            if (stt_) stt_->cancel();
             break;
         case TurnAction::Kind::reply: {
             ++turn_;
@@ -503,7 +521,7 @@ void Session::start_reply(const TurnAction& action) {
     );
     if (action.line == CannedLine::none) {
         reply_->tasks.spawn(think(*reply_));
-        if (!context_.agent.filler_sentence.empty()) reply_->tasks.spawn(fill_in(*reply_));
+        reply_->asked = context_.now();
     } else {
         if (action.line == CannedLine::failure) transfer_target_ = context_.agent.fallback_number;
         SentenceAggregator sentences;
@@ -531,6 +549,7 @@ asio::awaitable<void> Session::think(Reply& reply) {
     services::LlmRequest request;
     request.messages = conversation_.messages();
     if (context_.services.llm.capabilities().tools) request.tools = call_tools(context_.agent);
+    if (!llm_) co_return;  // we are apologising
     const auto answer = llm_->ask(std::move(request));
     SentenceAggregator sentences;
     for (;;) {
@@ -581,10 +600,11 @@ asio::awaitable<void> Session::think(Reply& reply) {
 }
 
 /// A slow model's silence is covered by a sentence of ours.
-asio::awaitable<void> Session::fill_in(Reply& reply) {
-    co_await async::sleep_for(context_.agent.filler_after);
-    if (reply.dead || !reply.sent.empty() || reply.sentences.closed()) co_return;
-    send_sentence(reply, context_.agent.filler_sentence);
+void Session::fill_in(TimePoint now) {
+    const auto& filler = context_.agent.filler_sentence;
+    if (filler.empty() || !reply_ || reply_->asked == TimePoint{}) return;
+    if (!reply_->sent.empty() || reply_->sentences.closed()) return;
+    if (now - reply_->asked >= context_.agent.filler_after) send_sentence(*reply_, filler);
 }
 
 /// The voice's half: sentences in, audio into the playout queue.
@@ -609,37 +629,72 @@ asio::awaitable<void> Session::speak(Reply& reply) {
 asio::awaitable<bool> Session::speak_sentence(Reply& reply, std::string text) {
     emit(CallEvent::Kind::sentence, text);
     playout_.begin_sentence(text);
+    if (auto phrase = context_.phrases.find(context_.agent, text)) {
+        const bool played = co_await play_phrase(reply, std::move(phrase));
+        co_return played;
+    }
+    if (!tts_) {
+        machine_->on_reply_failed(reply.generation, context_.now());
+        run_actions(context_.now());
+        co_return false;
+    }
     const auto voice = tts_->speak(std::move(text));
     for (;;) {
         auto chunk = co_await voice->next();
         if (reply.dead) co_return false;
-        const auto now = context_.now();
         if (!chunk) {
             if (chunk.error() == ServiceErrc::end_of_stream) break;
             log_.warn("the voice failed", log::kv("error", chunk.error()));
-            machine_->on_reply_failed(reply.generation, now);
-            run_actions(now);
+            machine_->on_reply_failed(reply.generation, context_.now());
+            run_actions(context_.now());
             co_return false;
         }
-        machine_->on_reply_progress(reply.generation, now);
-        probe_.on_audio(now);
         reply.voice = served_by(voice->served(), context_.services.tts.name());
-        reply.resampled.clear();
-        if (!reply.resampler || reply.resampler->input_rate() != chunk->rate) {
-            if (reply.resampler) reply.resampler->flush(reply.resampled);
-            reply.resampler.emplace(chunk->rate, transport_->format().rate);
-        }
-        reply.resampler->process(chunk->samples, reply.resampled);
-        append_audio(reply, reply.resampled);
-        while (playout_.queued() > PlayoutQueue::high_water) {
-            co_await reply.room.wait();
-            if (reply.dead) co_return false;
-        }
+        const bool wanted = co_await add_audio(reply, chunk->samples, chunk->rate);
+        if (!wanted) co_return false;
     }
+    end_sentence(reply);
+    co_return true;
+}
+
+/// What was synthesised beforehand, in pieces like a voice's.
+asio::awaitable<bool> Session::play_phrase(Reply& reply, std::shared_ptr<const Phrase> phrase) {
+    constexpr milliseconds piece{200};
+    const auto step = samples_in(piece, phrase->rate);
+    reply.voice = "cached";
+    for (media::Samples rest{phrase->samples}; !rest.empty();) {
+        const auto part = rest.first(std::min(step, rest.size()));
+        rest = rest.subspan(part.size());
+        const bool wanted = co_await add_audio(reply, part, phrase->rate);
+        if (!wanted) co_return false;
+    }
+    end_sentence(reply);
+    co_return true;
+}
+
+/// Into the playout queue, as soon as there is room. False: the reply is dead.
+asio::awaitable<bool> Session::add_audio(Reply& reply, media::Samples samples, SampleRate rate) {
+    const auto now = context_.now();
+    machine_->on_reply_progress(reply.generation, now);
+    probe_.on_audio(now);
+    reply.resampled.clear();
+    if (!reply.resampler || reply.resampler->input_rate() != rate) {
+        if (reply.resampler) reply.resampler->flush(reply.resampled);
+        reply.resampler.emplace(rate, transport_->format().rate);
+    }
+    reply.resampler->process(samples, reply.resampled);
+    append_audio(reply, reply.resampled);
+    while (playout_.queued() > PlayoutQueue::high_water) {
+        co_await reply.room.wait();
+        if (reply.dead) co_return false;
+    }
+    co_return true;
+}
+
+void Session::end_sentence(Reply& reply) {
     reply.resampled.clear();
     if (reply.resampler) reply.resampler->flush(reply.resampled);
     append_audio(reply, reply.resampled);
-    co_return true;
 }
 
 /// A voice's silence before its first sound is latency that the caller hears: it is cut.

@@ -13,6 +13,7 @@
 #include "pipeline/events.hpp"
 #include "pipeline/latency_probe.hpp"
 #include "pipeline/manager.hpp"
+#include "pipeline/phrase_cache.hpp"
 #include "pipeline/playout_queue.hpp"
 #include "transports/transport.hpp"
 #include "turns/turn_machine.hpp"
@@ -33,6 +34,7 @@ struct SessionContext {
     const Config& config;
     const AgentConfig& agent;
     Services services;
+    const PhraseCache& phrases;
     std::span<CallObserver* const> observers;
     log::Logger log;
     /// The media clock between frames and ticks; tests give a virtual one.
@@ -86,9 +88,13 @@ private:
     void start_reply(const turns::TurnAction& action);
     void end_reply(bool interrupted);
     asio::awaitable<void> think(Reply& reply);
-    asio::awaitable<void> fill_in(Reply& reply);
+    void fill_in(TimePoint now);
     asio::awaitable<void> speak(Reply& reply);
     asio::awaitable<bool> speak_sentence(Reply& reply, std::string text);
+    asio::awaitable<bool> play_phrase(Reply& reply, std::shared_ptr<const Phrase> phrase);
+    asio::awaitable<bool> add_audio(Reply& reply, media::Samples samples, SampleRate rate);
+    void end_sentence(Reply& reply);
+    bool can_apologise() const;
     asio::awaitable<void> bury(Reply& reply);
     void send_sentence(Reply& reply, std::string text);
     void append_audio(Reply& reply, media::Samples samples);

@@ -5,6 +5,7 @@
 #include "services/providers.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
+#include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/piper.hpp"
@@ -72,6 +73,18 @@ std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) 
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
     if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
     throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};
+}
+
+std::unique_ptr<TtsService> ServiceFactory::make_emergency_tts() {
+    auto english = std::make_unique<FliteTts>(FliteConfig{}, workers_);
+    EspeakConfig espeak;
+    espeak.command = config_.espeak.command;
+    try {
+        auto others = std::make_unique<EspeakTts>(espeak);
+        return std::make_unique<EmbeddedTts>(std::move(english), std::move(others));
+    } catch (const std::runtime_error&) {
+        return english;  // without eSpeak NG there is English only
+    }
 }
 
 }  // namespace oavc::services

@@ -23,6 +23,9 @@ public:
     std::unique_ptr<LlmService> make_llm(std::string_view provider);
     std::unique_ptr<TtsService> make_tts(std::string_view provider);
 
+    /// What speaks when the configured voice is down: embedded, any language. Null: not installed.
+    std::unique_ptr<TtsService> make_emergency_tts();
+
 private:
     /// The scripted dialogue, read once: what the model answers and what the recogniser expects.
     std::shared_ptr<const Dialogue> dialogue();

@@ -192,6 +192,8 @@ public:
     /// One ask() and what became of it.
     struct Ask {
         std::vector<ChatMessage> messages;
+        std::vector<Tool> tools{};
+        std::string said_already{};
         std::size_t events_taken{0};
         bool finished{false};   ///< the reply was read to its end
         bool cancelled{false};  ///< the reply was destroyed before its end
@@ -302,7 +304,11 @@ private:
         ~Session() override { --owner_.open_sessions; }
         std::unique_ptr<LlmReply> ask(LlmRequest request) override {
             const auto index = owner_.asks.size();
-            owner_.asks.push_back({.messages = std::move(request.messages)});
+            owner_.asks.push_back(
+                {.messages = std::move(request.messages),
+                 .tools = std::move(request.tools),
+                 .said_already = std::move(request.said_already)}
+            );
             auto script = owner_.fallback;
             if (!owner_.prepared_.empty()) {
                 script = std::move(owner_.prepared_.front());

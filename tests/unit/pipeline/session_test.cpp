@@ -1,5 +1,6 @@
 #include "pipeline/session.hpp"
 
+#include "async/run_blocking.hpp"
 #include "async/task_group.hpp"
 #include "support/fake_services.hpp"
 #include "support/fake_transport.hpp"
@@ -78,6 +79,7 @@ protected:
     LoudnessVad vad;
     Config config;
     AgentConfig agent;
+    PhraseCache phrases;
     Recorder recorder;
     transports::FakeCall call;
     std::unique_ptr<Session> session;
@@ -121,6 +123,7 @@ protected:
             config,
             agent,
             Services{stt, llm, tts, vad},
+            phrases,
             observers_,
             log::Logger{},
             [this] { return call.now; },
@@ -380,6 +383,95 @@ TEST_F(SessionTest, AServiceThatCannotBeOpenedRefusesTheCallBeforeItIsAnswered) 
     EXPECT_TRUE(over);
 }
 
+/// What make_phrases finds to make, with this test's voice.
+void make_fixed_sentences(
+    async::Shard& shard, services::FakeTts& voice, AgentConfig& agent, PhraseCache& to
+) {
+    async::run_blocking(
+        shard, make_phrases(shard, voice, nullptr, std::span{&agent, 1}, to, log::Logger{})
+    );
+}
+
+TEST_F(SessionTest, FixedSentencesAreReadyBeforeTheCallAndNeedNoVoice) {
+    agent.greeting = "Hello there. How can I help?";
+    make_fixed_sentences(shard, tts, agent, phrases);
+    const auto made = tts.spoken.size();
+    EXPECT_GE(made, 5u);
+    tts.hold = true;  // a voice that is slow
+    start();
+    run(40ms);
+    EXPECT_FALSE(call.sent.empty());
+    run(4s);
+    EXPECT_EQ(tts.spoken.size(), made) << "nothing was synthesised in the call";
+    EXPECT_EQ(heard_of(0), samples_in(2 * tts.word_time, narrowband));
+    EXPECT_EQ(heard_of(1), samples_in(4 * tts.word_time, narrowband));
+}
+
+TEST_F(SessionTest, EverythingDownIsSaidByWhatWasSynthesisedBefore) {
+    agent.fallback_number = "sip:operator@example.com";
+    make_fixed_sentences(shard, tts, agent, phrases);
+    stt.fail_open = ServiceErrc::unavailable;
+    llm.fail_open = ServiceErrc::unavailable;
+    tts.fail_open = ServiceErrc::unavailable;
+    start();
+    run(3s);
+    EXPECT_TRUE(call.connected);
+    EXPECT_EQ(call.transferred_to, "sip:operator@example.com");
+    EXPECT_EQ(recorder.texts(Kind::heard).back(), agent.failure_sentence);
+}
+
+TEST_F(SessionTest, ASlowModelIsCoveredByAFillerAndTheReplyFollows) {
+    agent.filler_sentence = "One moment please.";
+    agent.filler_after = 1s;
+    llm.hold = true;
+    llm.reply({"It is open."});
+    start();
+    ask("is it open");
+    run(800ms);
+    EXPECT_TRUE(tts.spoken.empty());
+    run(400ms);
+    ASSERT_EQ(tts.spoken.size(), 1u);
+    EXPECT_EQ(tts.spoken.front().text, "One moment please.");
+    llm.release();
+    run(2s);
+    EXPECT_THAT(tts.texts(), testing::ElementsAre("One moment please.", "It is open."));
+}
+
+TEST_F(SessionTest, AModelThatTakesOverDoesNotRepeatWhatWasSaid) {
+    services::FakeLlm::Reply taken_over;
+    using E = LlmEvent::Kind;
+    taken_over.events = {
+        {E::text, "We open at nine. And we clo"},
+        {E::restart},
+        {E::text, "We open at nine. We close at five."}};
+    llm.fallback = taken_over;
+    start();
+    ask("when are you open");
+    run(3s);
+    EXPECT_THAT(tts.texts(), testing::ElementsAre("We open at nine.", "We close at five."));
+}
+
+TEST_F(SessionTest, AModelMayEndOrTransferTheCallButNotToWhereItLikes) {
+    using E = LlmEvent::Kind;
+    agent.transfer_to = "sip:people@example.com";
+    llm.reply(
+        {"I connect you."},
+        LlmEvent{E::tool_call, {}, {"1", "transfer_call", R"({"to":"+900123456789"})"}}
+    );
+    start();
+    ask("a person please");
+    run(3s);
+    EXPECT_EQ(call.transferred_to, "sip:people@example.com");
+    ASSERT_FALSE(llm.asks.empty());
+    EXPECT_THAT(
+        llm.asks[0].tools,
+        testing::ElementsAre(
+            testing::Field(&services::Tool::name, "end_call"),
+            testing::Field(&services::Tool::name, "transfer_call")
+        )
+    );
+}
+
 TEST_F(SessionTest, AReplyWithoutAWordIsAFailureAndNotSilence) {
     agent.failure_sentence = "Something is wrong.";
     llm.reply({});
@@ -447,6 +539,7 @@ TEST_F(SessionTest, CancellingTheCallAtAnyMomentEndsItAndLeaksNothing) {
             config,
             agent,
             Services{stt, llm, tts, vad},
+            phrases,
             {},
             log::Logger{},
             [this] { return call.now; },
