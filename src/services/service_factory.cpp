@@ -5,6 +5,7 @@
 #include "services/providers.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
+#include "services/stt/vosk.hpp"
 #include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
@@ -60,6 +61,7 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
         if (!model) throw std::runtime_error{"[stt.pocketsphinx] " + model.error().what};
         return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);
     }
+    if (provider == "vosk") return std::make_unique<VoskStt>(config_.vosk);
     throw std::runtime_error{unknown_provider(provider, "[stt] provider", known_stt_providers)};
 }
 
