@@ -43,7 +43,8 @@ void TaskGroup::spawn(asio::awaitable<void> task) {
             [this, entry](std::exception_ptr error) {
                 if (error && !is_cancellation(error)) on_exception_(error);
                 // A cancellation that was asked for outside of the executor's thread (tests) may
-                // still be on its way to the entry.
+                // still be on its way to the entry; a later one would come too late.
+                entry->started = false;
                 asio::post(executor_, [this, entry] {
                     tasks_.erase(entry);
                     if (tasks_.empty()) idle_.cancel();

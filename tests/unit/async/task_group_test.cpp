@@ -76,6 +76,24 @@ TEST(TaskGroup, CancelBeforeTheTaskEverRanEndsItQuietly) {
     EXPECT_TRUE(result.has_value()) << "it never ran";
 }
 
+TEST(TaskGroup, CancelAtAnyMomentOfATasksEndIsSafe) {
+    for (int moment = 0; moment < 8; ++moment) {
+        Shard shard{0};
+        Mailbox<int> mailbox{shard.executor(), 4};
+        Result<int> result{0};
+        TaskGroup group{shard.executor(), [](std::exception_ptr) { FAIL(); }};
+        group.spawn(wait_for_item(mailbox, result));
+        shard.context().poll();
+        mailbox.try_push(1);
+        for (int step = 0; step < moment; ++step)
+            shard.context().run_one();
+        group.cancel();
+        shard.context().restart();
+        EXPECT_NO_THROW(shard.context().run());
+        EXPECT_TRUE(group.empty());
+    }
+}
+
 asio::awaitable<void> cancel_own_group(TaskGroup& group) {
     group.cancel();
     co_return;
