@@ -3,6 +3,7 @@
 #include "app/check_config.hpp"
 #include "app/models.hpp"
 #include "app/options.hpp"
+#include "app/rag.hpp"
 #include "app/server.hpp"
 #include "caller/call_command.hpp"
 #include "config/nearest.hpp"
@@ -40,6 +41,10 @@ constexpr Command commands[]{
      "oavc check-config config/dev.ini --explain",
      check_config_command},
     {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
+    {"rag",
+     "ask a Llama server's document search",
+     "oavc rag search \"opening hours\"",
+     rag_command},
     {"version", "print the version", "oavc version", version_command},
 };
 

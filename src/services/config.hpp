@@ -92,6 +92,7 @@ struct LlamaConfig {
     double top_p{0.7};
     int max_tokens{80};
     bool use_rag{true};
+    std::string rag_url{"ws://llama-server:8766"};  ///< of `oavc rag`; calls do not need it
     std::string model;                ///< sent when given; the stock server ignores it
     std::string dialect{"messages"};  ///< messages (form A) or prompt (form B, flat)
     bool fold_history{true};  ///< the server reads only the last user message: put history in it
