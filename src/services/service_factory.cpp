@@ -1,6 +1,7 @@
 #include "services/service_factory.hpp"
 
 #include "base/providers.hpp"
+#include "services/llm/llama.hpp"
 #include "services/llm/scripted_llm.hpp"
 #include "services/providers.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
@@ -66,6 +67,7 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
 }
 
 std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) {
+    if (provider == "llama") return std::make_unique<LlamaLlm>(config_.llama);
     if (provider == "scripted") return std::make_unique<ScriptedLlm>(dialogue());
     throw std::runtime_error{unknown_provider(provider, "[llm] provider", known_llm_providers)};
 }

@@ -9,6 +9,7 @@
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace oavc::services {
@@ -37,6 +38,7 @@ struct WarmWebSocket::State {
     async::Signal wanted;    ///< somebody takes
     async::Signal answered;  ///< `handed` or `error` is set
     bool taking{false};
+    std::uint64_t latest_taker{0};
     bool parked{false};
     std::unique_ptr<net::WebSocket> handed;
     error_code error;
@@ -136,8 +138,11 @@ asio::awaitable<Result<std::unique_ptr<net::WebSocket>>> WarmWebSocket::take() {
     state->error = {};
     state->taking = true;
     state->wanted.notify();
+    const auto me = ++state->latest_taker;
     while (state->taking) {
         const bool go_on = co_await state->answered.wait();
+        // Somebody else may take already when a cancelled taker wakes up.
+        if (state->latest_taker != me) co_return make_error_code(ServiceErrc::cancelled);
         if (!go_on) {
             state->taking = false;
             state->handed.reset();

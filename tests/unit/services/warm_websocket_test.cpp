@@ -2,6 +2,7 @@
 
 #include "async/deadline.hpp"
 #include "async/signal.hpp"
+#include "async/task_group.hpp"
 #include "net/http_server.hpp"
 #include "services/errors.hpp"
 #include "support/await.hpp"
@@ -36,6 +37,11 @@ asio::awaitable<Result<int>> never() {
     async::Signal nothing{co_await asio::this_coro::executor};
     co_await nothing.wait();
     co_return 0;
+}
+
+asio::awaitable<void> take_into(WarmWebSocket* warm, bool* taken) {
+    const auto socket = co_await warm->take();
+    if (taken != nullptr) *taken = socket.has_value();
 }
 
 class WarmWebSocketTest : public ::testing::Test {
@@ -130,6 +136,21 @@ TEST_F(WarmWebSocketTest, ACancelledTakeLeavesTheSpareForTheNext) {
     const auto late = test::result_of(shard_, async::with_deadline(warm.take(), 0ms));
     EXPECT_TRUE(late.has_error());
     EXPECT_TRUE(test::result_of(shard_, warm.take()).has_value());
+}
+
+TEST_F(WarmWebSocketTest, ANewTakerNeedNotWaitForACancelledOneToWakeUp) {
+    start_server();
+    WarmWebSocket warm{shard_, options()};
+    async::TaskGroup old{shard_.executor(), [](std::exception_ptr) {}};
+    old.spawn(take_into(&warm, nullptr));
+    shard_.context().poll_one();  // it waits now, and nothing is connected yet
+    shard_.context().poll_one();
+    bool taken = false;
+    async::TaskGroup young{shard_.executor(), [](std::exception_ptr) {}};
+    old.cancel();
+    young.spawn(take_into(&warm, &taken));
+    run_until([&] { return taken; });
+    run_until([&] { return old.empty() && young.empty(); });
 }
 
 TEST_F(WarmWebSocketTest, AConnectionThatIsGivenBackIsTakenAgain) {
