@@ -75,6 +75,15 @@ configure() {
     printf '%s' "$wanted" >"$folder/.options"
 }
 
+# with_whisper: the option that builds whisper.cpp where its sources are (scripts/fetch-whisper).
+with_whisper() {
+    if [[ -f third_party/whisper.cpp/.integrity ]]; then
+        printf '%s' -DOAVC_WHISPER=ON
+    else
+        printf '%s' -DOAVC_WHISPER=OFF
+    fi
+}
+
 # build PRESET [TARGET…]: quiet when there is nothing to do, else with progress.
 build() {
     local preset=$1

@@ -8,6 +8,7 @@
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/stt/vosk.hpp"
 #include "services/tts/embedded_tts.hpp"
+#include "services/stt/whisper/faster_whisper_stt.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/piper.hpp"
@@ -63,6 +64,10 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
         return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);
     }
     if (provider == "vosk") return std::make_unique<VoskStt>(config_.vosk);
+    if (provider == "faster-whisper") {
+        auto engine = whisper::load_whisper_cpp(config_.whisper);
+        return std::make_unique<whisper::FasterWhisperStt>(std::move(engine), config_.whisper);
+    }
     throw std::runtime_error{unknown_provider(provider, "[stt] provider", known_stt_providers)};
 }
 
