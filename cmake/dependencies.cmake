@@ -25,6 +25,8 @@ endfunction()
 
 # Its pkg-config file names a header folder that the package does not have.
 oavc_library(pocketsphinx HEADER pocketsphinx.h NAMES pocketsphinx sphinxbase)
+# Its CMake package wants the development files of a web server and of curl; the core needs neither.
+oavc_library(prometheus HEADER prometheus/registry.h NAMES prometheus-cpp-core)
 oavc_library(spandsp HEADER spandsp.h NAMES spandsp)
 oavc_library(
     flite
