@@ -1,7 +1,8 @@
 #include "pipeline/sentence_aggregator.hpp"
 
+#include "base/sentence.hpp"
+
 #include <algorithm>
-#include <array>
 
 namespace oavc::pipeline {
 
@@ -9,16 +10,6 @@ namespace {
 
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
-
-/// Abbreviations whose full stop ends no sentence. "vb." and "Dn." are Turkish.
-bool ends_with_abbreviation(std::string_view text) noexcept {
-    constexpr std::array<std::string_view, 11> known{
-        "Mr.", "Mrs.", "Ms.", "Dr.", "St.", "e.g.", "i.e.", "etc.", "No.", "vb.", "Dn."};
-    return std::any_of(known.begin(), known.end(), [&](std::string_view word) {
-        if (!text.ends_with(word)) return false;
-        return text.size() == word.size() || is_space(text[text.size() - word.size() - 1]);
-    });
-}
 
 std::string trimmed(std::string_view text) {
     while (!text.empty() && is_space(text.front()))
@@ -57,15 +48,10 @@ std::size_t SentenceAggregator::find_end() const noexcept {
     const std::string_view text = pending_;
     for (std::size_t i = 0; i < text.size(); ++i) {
         const char c = text[i];
-        if (c == '\n' && i > 0) return i + 1;
+        if (ends_sentence(text, i)) return i + 1;
         const bool last = i + 1 == text.size();
-        // What follows decides ("3.5", "?!", a closing quote): wait for it unless all has come.
-        if (c == '.' || c == '!' || c == '?') {
-            if (last) return 0;
-            if (!is_space(text[i + 1])) continue;
-            if (c == '.' && ends_with_abbreviation(text.substr(0, i + 1))) continue;
-            return i + 1;
-        }
+        // What follows decides: wait for it unless all has come.
+        if (last && (c == '.' || c == '!' || c == '?')) return 0;
         if ((c == ',' || c == ';' || c == ':') && first_ && i >= early_comma) {
             if (!last && is_space(text[i + 1])) return i + 1;
         }
