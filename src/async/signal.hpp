@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/awaitable.hpp"
+#include "base/time.hpp"
 
 #include <boost/asio/steady_timer.hpp>
 
@@ -20,6 +21,14 @@ public:
         co_await timer_.async_wait(as_result);
         const auto state = co_await asio::this_coro::cancellation_state;
         co_return state.cancelled() == asio::cancellation_type::none;
+    }
+
+    /// Returns at `deadline` too. For one waiter at a time.
+    asio::awaitable<bool> wait_until(TimePoint deadline) {
+        timer_.expires_at(deadline);
+        const bool go_on = co_await wait();
+        timer_.expires_at(asio::steady_timer::time_point::max());
+        co_return go_on;
     }
 
 private:
