@@ -1,7 +1,7 @@
 #include "net/http_client.hpp"
 
 #include "net/detail/beast_websocket.hpp"
-#include "net/detail/flat_buffers.hpp"
+#include "net/detail/client_http.hpp"
 #include "net/detail/read_http.hpp"
 #include "net/url.hpp"
 
@@ -17,72 +17,11 @@
 
 #include <algorithm>
 #include <optional>
-#include <variant>
 #include <vector>
 
 namespace oavc::net {
 
-namespace {
-
-namespace beast = boost::beast;
-namespace http = boost::beast::http;
-namespace ssl = boost::asio::ssl;
-namespace websocket = boost::beast::websocket;
-using asio::ip::tcp;
-using TlsStream = ssl::stream<beast::tcp_stream>;
-
-/// Plain or TLS: one type, so that Beast's operations are compiled once.
-class ClientStream {
-public:
-    using executor_type = asio::any_io_executor;
-    using next_layer_type = beast::tcp_stream;
-
-    explicit ClientStream(beast::tcp_stream plain) : layer_{std::move(plain)} {}
-    explicit ClientStream(TlsStream tls) : layer_{std::move(tls)} {}
-
-    executor_type get_executor() noexcept { return next_layer().get_executor(); }
-    TlsStream* tls() noexcept { return std::get_if<TlsStream>(&layer_); }
-    next_layer_type& next_layer() noexcept {
-        return tls() != nullptr ? tls()->next_layer() : std::get<beast::tcp_stream>(layer_);
-    }
-    const next_layer_type& next_layer() const noexcept {
-        const auto* secured = std::get_if<TlsStream>(&layer_);
-        return secured != nullptr ? secured->next_layer() : std::get<beast::tcp_stream>(layer_);
-    }
-
-    template <class Buffers, class Token>
-    auto async_read_some(const Buffers& buffers, Token&& token) {
-        return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, const Buffers& into) {
-                if (auto* secured = tls()) {
-                    secured->async_read_some(into, std::move(handler));
-                } else {
-                    next_layer().async_read_some(into, std::move(handler));
-                }
-            },
-            token,
-            buffers
-        );
-    }
-
-    template <class Buffers, class Token>
-    auto async_write_some(const Buffers& buffers, Token&& token) {
-        return asio::async_initiate<Token, void(error_code, std::size_t)>(
-            [this](auto handler, const detail::FlatBuffers& from) {
-                if (auto* secured = tls()) {
-                    secured->async_write_some(from, std::move(handler));
-                } else {
-                    next_layer().async_write_some(from, std::move(handler));
-                }
-            },
-            token,
-            detail::FlatBuffers{buffers}
-        );
-    }
-
-private:
-    std::variant<beast::tcp_stream, TlsStream> layer_;
-};
+namespace detail {
 
 /// Ends the layers below a WebSocket after its close handshake; Beast finds it by name.
 template <class Handler>
@@ -95,6 +34,18 @@ void async_teardown(beast::role_type role, ClientStream& stream, Handler&& handl
         );
     }
 }
+
+}  // namespace detail
+
+namespace {
+
+namespace beast = boost::beast;
+namespace http = boost::beast::http;
+namespace ssl = boost::asio::ssl;
+namespace websocket = boost::beast::websocket;
+using asio::ip::tcp;
+using detail::ClientStream;
+using detail::TlsStream;
 
 constexpr std::string_view user_agent = "oavc/" OAVC_VERSION;
 
@@ -176,11 +127,6 @@ Result<TlsStream> make_tls(
     return tls;
 }
 
-/// beast::error::timeout says the same as everybody else's.
-error_code plain(const error_code& error) noexcept {
-    return error == beast::error::timeout ? error_code{asio::error::timed_out} : error;
-}
-
 asio::awaitable<Result<tcp::socket>> connect_tcp(
     async::Shard& shard, const Url& url, TimePoint deadline
 ) {
@@ -190,51 +136,24 @@ asio::awaitable<Result<tcp::socket>> connect_tcp(
     beast::tcp_stream stream{executor};
     stream.expires_at(deadline);
     auto [error, chosen] = co_await stream.async_connect(*endpoints, as_result);
-    if (error) co_return plain(error);
+    if (error) co_return detail::plain(error);
     error_code ignored;
     stream.socket().set_option(tcp::no_delay{true}, ignored);
     co_return stream.release_socket();
-}
-
-HttpResponse head_of(const http::response_header<>& header) {
-    HttpResponse head;
-    head.status = static_cast<int>(header.result_int());
-    head.content_type.clear();
-    for (const auto& field : header) {
-        const std::string_view value{field.value().data(), field.value().size()};
-        auto [entry, inserted] = head.headers.try_emplace(std::string{field.name_string()}, value);
-        if (!inserted) entry->second.append(", ").append(value);
-    }
-    const auto type = header[http::field::content_type];
-    head.content_type.assign(type.data(), type.size());
-    return head;
 }
 
 asio::awaitable<Result<HttpResponse>> exchange(
     ClientStream& stream, const Url& url, const HttpClientRequest& request, TimePoint deadline
 ) {
     HttpHeaders headers = request.headers;
-    headers.try_emplace("Host", url.authority());
-    headers.try_emplace("User-Agent", user_agent);
-    headers.try_emplace("Accept", "*/*");
     headers.try_emplace("Connection", "close");
-    if (!request.body.empty() || (request.method != "GET" && request.method != "HEAD")) {
-        headers.try_emplace("Content-Length", std::to_string(request.body.size()));
-    }
-    std::string text = request.method + " " + url.target + " HTTP/1.1\r\n";
-    for (const auto& [name, value] : headers) {
-        constexpr std::string_view line_ends{"\r\n\0", 3};
-        if (name.find_first_of(line_ends) != std::string::npos) continue;
-        if (value.find_first_of(line_ends) != std::string::npos) continue;
-        text.append(name).append(": ").append(value).append("\r\n");
-    }
-    text += "\r\n";
-    text += request.body;
+    const std::string text =
+        detail::request_text(request.method, url, url.target, std::move(headers), request.body);
     auto [write_error, written] = co_await asio::async_write(stream, asio::buffer(text), as_result);
     // A server may answer (413) and close before it has read everything: look for the answer.
     if (write_error && write_error != asio::error::broken_pipe &&
         write_error != asio::error::connection_reset) {
-        co_return plain(write_error);
+        co_return detail::plain(write_error);
     }
 
     beast::flat_buffer buffer;
@@ -245,10 +164,10 @@ asio::awaitable<Result<HttpResponse>> exchange(
         parser->body_limit(boost::none);
         parser->skip(request.method == "HEAD");
         const auto error = co_await detail::read_http(stream, buffer, *parser, false);
-        if (error) co_return plain(error);
+        if (error) co_return detail::plain(error);
     } while (parser->get().result_int() < 200);
 
-    auto response = head_of(parser->get());
+    auto response = detail::head_of(parser->get());
     std::vector<char> chunk(16 * 1024);
     parser->eager(true);
     bool hungry = buffer.size() == 0;
@@ -267,7 +186,7 @@ asio::awaitable<Result<HttpResponse>> exchange(
             hungry = error == http::error::need_more || buffer.size() == 0;
             if (error == http::error::need_more || error == http::error::need_buffer) error = {};
         }
-        if (error) co_return plain(error);
+        if (error) co_return detail::plain(error);
         const std::string_view piece{chunk.data(), chunk.size() - parser->get().body().size};
         if (request.on_body) {
             if (!piece.empty() && !request.on_body(response, piece)) {
@@ -312,7 +231,7 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> shake_hands(
     if (error == websocket::error::upgrade_declined) {
         co_return error_code{static_cast<int>(response.result_int()), http_status_category()};
     }
-    if (error) co_return plain(error);
+    if (error) co_return detail::plain(error);
     state->ws.set_option(idle);
     // The decorator borrows `headers`.
     state->ws.set_option(websocket::stream_base::decorator([](websocket::request_type&) {}));
@@ -321,7 +240,28 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> shake_hands(
     co_return std::move(socket);
 }
 
-/// TCP, then TLS where the scheme wants it. The deadline stays set.
+}  // namespace
+
+namespace detail {
+
+error_code plain(const error_code& error) noexcept {
+    return error == beast::error::timeout ? error_code{asio::error::timed_out} : error;
+}
+
+HttpResponse head_of(const http::response_header<>& header) {
+    HttpResponse head;
+    head.status = static_cast<int>(header.result_int());
+    head.content_type.clear();
+    for (const auto& field : header) {
+        const std::string_view value{field.value().data(), field.value().size()};
+        auto [entry, inserted] = head.headers.try_emplace(std::string{field.name_string()}, value);
+        if (!inserted) entry->second.append(", ").append(value);
+    }
+    const auto type = header[http::field::content_type];
+    head.content_type.assign(type.data(), type.size());
+    return head;
+}
+
 asio::awaitable<Result<ClientStream>> connect(
     async::Shard& shard, const Url& url, const std::string& ca_file, TimePoint deadline
 ) {
@@ -333,11 +273,37 @@ asio::awaitable<Result<ClientStream>> connect(
     auto tls = make_tls(std::move(stream), url.host, ca_file);
     if (tls.has_error()) co_return tls.error();
     auto [error] = co_await tls->async_handshake(ssl::stream_base::client, as_result);
-    if (error) co_return plain(error);
+    if (error) co_return detail::plain(error);
     co_return ClientStream{std::move(*tls)};
 }
 
-}  // namespace
+std::string request_text(
+    std::string_view method,
+    const Url& url,
+    std::string_view target,
+    HttpHeaders headers,
+    std::string_view body
+) {
+    headers.try_emplace("Host", url.authority());
+    headers.try_emplace("User-Agent", user_agent);
+    headers.try_emplace("Accept", "*/*");
+    if (!body.empty() || (method != "GET" && method != "HEAD")) {
+        headers.try_emplace("Content-Length", std::to_string(body.size()));
+    }
+    std::string text{method};
+    text.append(" ").append(target).append(" HTTP/1.1\r\n");
+    for (const auto& [name, value] : headers) {
+        constexpr std::string_view line_ends{"\r\n\0", 3};
+        if (name.find_first_of(line_ends) != std::string::npos) continue;
+        if (value.find_first_of(line_ends) != std::string::npos) continue;
+        text.append(name).append(": ").append(value).append("\r\n");
+    }
+    text += "\r\n";
+    text += body;
+    return text;
+}
+
+}  // namespace detail
 
 asio::awaitable<Result<HttpResponse>> http_request(
     async::Shard& shard, HttpClientRequest request, Clock::duration limit
@@ -346,7 +312,7 @@ asio::awaitable<Result<HttpResponse>> http_request(
     const auto url = parse_url(request.url);
     if (url.has_error()) co_return url.error();
     if (url->scheme != "http" && url->scheme != "https") co_return error_code{NetErrc::bad_url};
-    auto stream = co_await connect(shard, *url, request.ca_file, deadline);
+    auto stream = co_await detail::connect(shard, *url, request.ca_file, deadline);
     if (stream.has_error()) co_return stream.error();
     co_return co_await exchange(*stream, *url, request, deadline);
 }
@@ -363,7 +329,7 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> websocket_connect(
     const auto url = parse_url(url_text);
     if (url.has_error()) co_return url.error();
     if (url->scheme != "ws" && url->scheme != "wss") co_return error_code{NetErrc::bad_url};
-    auto stream = co_await connect(shard, *url, ca_file, deadline);
+    auto stream = co_await detail::connect(shard, *url, ca_file, deadline);
     if (stream.has_error()) co_return stream.error();
     stream->next_layer().expires_never();  // the WebSocket has timeouts of its own
     co_return co_await shake_hands(std::move(*stream), *url, headers, deadline, limits);
