@@ -2,13 +2,15 @@
 
 #include "base/providers.hpp"
 #include "services/llm/llama.hpp"
+#include "services/llm/ollama.hpp"
+#include "services/llm/openai.hpp"
 #include "services/llm/scripted_llm.hpp"
 #include "services/providers.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/stt/vosk.hpp"
-#include "services/tts/embedded_tts.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
+#include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/piper.hpp"
@@ -74,6 +76,8 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
 std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) {
     if (provider == "llama") return std::make_unique<LlamaLlm>(config_.llama);
     if (provider == "scripted") return std::make_unique<ScriptedLlm>(dialogue());
+    if (provider == "ollama") return std::make_unique<OllamaLlm>(config_.ollama);
+    if (provider == "openai") return std::make_unique<OpenAiLlm>(config_.openai);
     throw std::runtime_error{unknown_provider(provider, "[llm] provider", known_llm_providers)};
 }
 

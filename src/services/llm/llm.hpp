@@ -106,6 +106,14 @@ public:
         static_cast<void>(shard);
         co_return Result<void>{};
     }
+
+    /// Called once at start, in the background while calls may come already: looks whether the
+    /// model is there, fetches and loads it where that is configured. May take minutes. Says in
+    /// the log what it does and what is wrong.
+    virtual asio::awaitable<Result<void>> prepare(async::Shard& shard) {
+        static_cast<void>(shard);
+        co_return Result<void>{};
+    }
 };
 
 }  // namespace oavc::services

@@ -1,0 +1,89 @@
+#include "services/llm/openai.hpp"
+
+#include "net/errors.hpp"
+#include "net/http_client.hpp"
+#include "net/http_stream.hpp"
+#include "observability/log.hpp"
+#include "services/detail/stream_error.hpp"
+#include "services/errors.hpp"
+#include "services/llm/detail/openai_protocol.hpp"
+
+#include <utility>
+
+namespace oavc::services {
+
+namespace {
+
+using log::kv;
+
+/// Servers of one's own often want no key.
+net::HttpHeaders authorization(const OpenAiConfig& config) {
+    net::HttpHeaders headers;
+    if (!config.api_key.empty()) headers.emplace("Authorization", "Bearer " + config.api_key);
+    return headers;
+}
+
+class OpenAiSession final : public LlmSession {
+public:
+    OpenAiSession(async::Shard& shard, std::shared_ptr<const OpenAiConfig> config)
+        : config_{std::move(config)},
+          connections_{std::make_shared<net::HttpConnections>(
+              shard,
+              net::HttpConnections::Options{
+                  .url = config_->endpoint.url,
+                  .ca_file = config_->endpoint.ca_file,
+                  .headers = authorization(*config_),
+                  .connect_timeout = config_->endpoint.connect_timeout}
+          )} {}
+
+    std::unique_ptr<LlmReply> ask(LlmRequest question) override {
+        net::HttpConnections::Request request;
+        request.target = "/chat/completions";
+        request.body = openai_request(*config_, std::move(question));
+        auto reader =
+            std::make_unique<OpenAiReader>([config = config_](int status, std::string_view text) {
+                log::Logger{}.warn(
+                    "the model failed to answer",
+                    kv("url", config->endpoint.url),
+                    kv("model", config->model),
+                    kv("status", status),
+                    kv("reason", text)
+                );
+            });
+        return streamed_reply(connections_, std::move(request), std::move(reader));
+    }
+
+private:
+    const std::shared_ptr<const OpenAiConfig> config_;
+    /// Shared with replies: one may be read while its session goes.
+    const std::shared_ptr<net::HttpConnections> connections_;
+};
+
+}  // namespace
+
+OpenAiLlm::OpenAiLlm(OpenAiConfig config)
+    : config_{std::make_shared<const OpenAiConfig>(std::move(config))} {}
+
+asio::awaitable<Result<std::unique_ptr<LlmSession>>> OpenAiLlm::open(
+    async::Shard& shard, LlmOptions /*options*/
+) {
+    std::unique_ptr<LlmSession> session = std::make_unique<OpenAiSession>(shard, config_);
+    co_return session;
+}
+
+asio::awaitable<Result<void>> OpenAiLlm::probe(async::Shard& shard) {
+    const auto config = config_;
+    const auto& url = config->endpoint.url;
+    net::HttpClientRequest request;
+    request.url = url.substr(0, url.find_last_not_of('/') + 1) + "/models";
+    request.ca_file = config->endpoint.ca_file;
+    request.headers = authorization(*config);
+    const auto answer =
+        co_await net::http_request(shard, std::move(request), config->endpoint.connect_timeout);
+    if (answer.has_error()) co_return service_error(answer.error());
+    if (answer->status == 200) co_return Result<void>{};
+    if (answer->status == 404) co_return make_error_code(ServiceErrc::configuration);
+    co_return service_error({answer->status, net::http_status_category()});
+}
+
+}  // namespace oavc::services
