@@ -201,7 +201,7 @@ public:
     ~Stream() override { leave(false); }
 
     const HttpResponse& head() const noexcept override { return head_; }
-    bool got_some() const noexcept { return parser_->got_some(); }
+    bool got_some() const noexcept { return parser_ && parser_->got_some(); }
 
     asio::awaitable<error_code> read_head() {
         do {  // 1xx come before the answer (RFC 9110 §15.2)
@@ -230,12 +230,12 @@ public:
             const auto error = co_await advance();
             if (error == asio::error::operation_aborted) co_return error;
             if (error) {
-                leave(false);
                 end_ = error;
-                co_return end_;
+                leave(false);
+            } else if (parser_->is_done()) {
+                leave(true);
             }
             const std::string_view piece{piece_.data(), piece_.size() - body.size};
-            if (parser_->is_done()) leave(true);
             if (!piece.empty()) co_return piece;
         }
         co_return end_;
