@@ -54,6 +54,10 @@ function(oavc_add_whisper)
     set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
     set(GGML_CCACHE OFF CACHE BOOL "" FORCE) # ours is set as the compiler's launcher already
     oavc_whisper_cpu()
+    if(OAVC_CUDA)
+        # nvcc takes g++ for the host's part, and g++ does not know clang's name of the linker.
+        set(CMAKE_EXE_LINKER_FLAGS "")
+    endif()
     add_subdirectory(${OAVC_WHISPER_SOURCE} ${CMAKE_BINARY_DIR}/whisper.cpp EXCLUDE_FROM_ALL SYSTEM)
 endfunction()
 oavc_add_whisper()

@@ -36,14 +36,135 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr Model models[]{
-    {"silero-vad",
-     "silero-vad.bin",
-     "https://huggingface.co/ggml-org/whisper-vad/resolve/main/ggml-silero-v6.2.0.bin",
-     885'098,
-     "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987",
-     "voice activity detection: hears speech in noise better than WebRTC's detector"},
-};
+/// A file of whisper.cpp's, as of one revision of where its maintainers publish them.
+Model whisper(
+    std::string_view name, std::uint64_t size, std::string_view sha256, std::string_view what
+) {
+    auto file = fmt::format("ggml-{}.bin", name);
+    auto url = fmt::format(
+        "https://huggingface.co/ggerganov/whisper.cpp/resolve/"
+        "5359861c739e955e79d9a303bcbc70fb988958b1/{}",
+        file
+    );
+    return {name, std::move(file), std::move(url), size, sha256, what};
+}
+
+constexpr std::string_view eight_bits = "in 8 bits: half the memory (compute_type = int8)";
+constexpr std::string_view five_bits = "in 5 bits: a third of the memory";
+
+const std::vector<Model>& models() {
+    static const std::vector<Model> all{
+        {"silero-vad",
+         "silero-vad.bin",
+         "https://huggingface.co/ggml-org/whisper-vad/resolve/main/ggml-silero-v6.2.0.bin",
+         885'098,
+         "2aa269b785eeb53a82983a20501ddf7c1d9c48e33ab63a41391ac6c9f7fb6987",
+         "voice activity detection: hears speech in noise better than WebRTC's detector"},
+        whisper(
+            "tiny",
+            77'691'713,
+            "be07e048e1e599ad46341c8d2a135645097a538221678b7acdd1b1919c6e1b21",
+            "speech recognition (faster-whisper): for trying out"
+        ),
+        whisper(
+            "tiny-q8_0",
+            43'537'433,
+            "c2085835d3f50733e2ff6e4b41ae8a2b8d8110461e18821b09a15c40c42d1cca",
+            eight_bits
+        ),
+        whisper(
+            "tiny-q5_1",
+            32'152'673,
+            "818710568da3ca15689e31a743197b520007872ff9576237bda97bd1b469c3d7",
+            five_bits
+        ),
+        whisper(
+            "base",
+            147'951'465,
+            "60ed5bc3dd14eea856493d334349b405782ddcaf0028d4b5df4088345fba2efe",
+            "speech recognition (faster-whisper): the default"
+        ),
+        whisper(
+            "base-q8_0",
+            81'768'585,
+            "c577b9a86e7e048a0b7eada054f4dd79a56bbfa911fbdacf900ac5b567cbb7d9",
+            eight_bits
+        ),
+        whisper(
+            "base-q5_1",
+            59'707'625,
+            "422f1ae452ade6f30a004d7e5c6a43195e4433bc370bf23fac9cc591f01a8898",
+            five_bits
+        ),
+        whisper(
+            "small",
+            487'601'967,
+            "1be3a9b2063867b937e64e2ec7483364a79917e157fa98c5d94b5c1fffea987b",
+            "speech recognition (faster-whisper): hears better, four times as slow"
+        ),
+        whisper(
+            "small-q8_0",
+            264'464'607,
+            "49c8fb02b65e6049d5fa6c04f81f53b867b5ec9540406812c643f177317f779f",
+            eight_bits
+        ),
+        whisper(
+            "small-q5_1",
+            190'085'487,
+            "ae85e4a935d7a567bd102fe55afc16bb595bdb618e11b2fc7591bc08120411bb",
+            five_bits
+        ),
+        whisper(
+            "medium",
+            1'533'763'059,
+            "6c14d5adee5f86394037b4e4e8b59f1673b6cee10e3cf0b11bbdbee79c156208",
+            "speech recognition (faster-whisper): many cores, or a GPU"
+        ),
+        whisper(
+            "medium-q8_0",
+            823'369'779,
+            "42a1ffcbe4167d224232443396968db4d02d4e8e87e213d3ee2e03095dea6502",
+            eight_bits
+        ),
+        whisper(
+            "medium-q5_0",
+            539'212'467,
+            "19fea4b380c3a618ec4723c3eef2eb785ffba0d0538cf43f8f235e7b3b34220f",
+            five_bits
+        ),
+        whisper(
+            "large-v3",
+            3'095'033'483,
+            "64d182b440b98d5203c4f9bd541544d84c605196c4f7b845dfa11fb23594d1e2",
+            "speech recognition (faster-whisper): the best, on a GPU"
+        ),
+        whisper(
+            "large-v3-q5_0",
+            1'081'140'203,
+            "d75795ecff3f83b5faa89d1900604ad8c780abd5739fae406de19f23ecd98ad1",
+            five_bits
+        ),
+        whisper(
+            "large-v3-turbo",
+            1'624'555'275,
+            "1fc70f774d38eb169993ac391eea357ef47c88757ef72ee5943879b7e8e2bc69",
+            "speech recognition (faster-whisper): nearly as good and much faster"
+        ),
+        whisper(
+            "large-v3-turbo-q8_0",
+            874'188'075,
+            "317eb69c11673c9de1e1f0d459b253999804ec71ac4c23c17ecf5fbe24e259a1",
+            eight_bits
+        ),
+        whisper(
+            "large-v3-turbo-q5_0",
+            574'041'195,
+            "394221709cd5ad1f40c46e6031ca61bce88931e6e088c188294c6d5a55ffa7e2",
+            five_bits
+        ),
+    };
+    return all;
+}
 
 constexpr int max_redirects = 5;
 constexpr int max_attempts = 4;  ///< each must bring something, or it was the last
@@ -309,6 +430,8 @@ State state_of(const Model& model, const fs::path& directory) {
     const fs::path path = directory / model.file;
     std::error_code error;
     if (!fs::exists(path, error)) return State::absent;
+    // Hashing gigabytes takes seconds: not for what cannot be right.
+    if (fs::file_size(path, error) != model.size) return State::damaged;
     return sha256_of(path) == model.sha256 ? State::installed : State::damaged;
 }
 
@@ -369,7 +492,7 @@ pull   fetch one, check it, and put it where `oavc serve` looks for it
 They lie in $OAVC_DATA_DIR/models, else $XDG_DATA_HOME/oavc/models, else
 ~/.local/share/oavc/models. An interrupted download is resumed by the same command.
 
-  oavc models pull silero-vad
+  oavc models pull base
   oavc models pull silero-vad --from /media/usb/ggml-silero-v6.2.0.bin
 )";
 
@@ -382,7 +505,7 @@ int list() {
         const std::string_view shown = state == State::installed ? "installed"
                                        : state == State::damaged ? "damaged: pull it again"
                                                                  : "not installed";
-        fmt::print("{:<14}{:>8}  {:<24}{}\n", model.name, megabytes(model.size), shown, model.what);
+        fmt::print("{:<21}{:>9}  {:<24}{}\n", model.name, megabytes(model.size), shown, model.what);
     }
     fmt::print("\nfolder: {}\n", directory.string());
     return 0;
@@ -412,7 +535,7 @@ int pull(std::string_view name, std::string_view from) {
 
 }  // namespace
 
-std::span<const Model> known_models() noexcept { return models; }
+std::span<const Model> known_models() { return models(); }
 
 fs::path pull_model(
     const Model& model,
@@ -442,7 +565,9 @@ fs::path pull_model(
     if (!from.empty() && !is_url(from)) {
         copy_file(model, from, part, progress);
     } else {
-        Download{model, std::string{from.empty() ? model.url : from}, part, progress}.run();
+        Download{
+            model, std::string{from.empty() ? std::string_view{model.url} : from}, part, progress}
+            .run();
     }
 
     const std::string found = sha256_of(part_path);
@@ -451,7 +576,7 @@ fs::path pull_model(
         throw PullError{fmt::format(
             "what {} holds is not {}; it was thrown away\n  expected sha256 {}\n  found    sha256 "
             "{}",
-            from.empty() ? model.url : from,
+            from.empty() ? std::string_view{model.url} : from,
             model.name,
             model.sha256,
             found

@@ -13,13 +13,13 @@ namespace oavc::app {
 /// A model that `oavc models pull` knows. What arrives is this very file or nothing.
 struct Model {
     std::string_view name;    ///< "silero-vad"
-    std::string_view file;    ///< its name in the models folder
-    std::string_view url;     ///< where its maintainers publish it
+    std::string file;         ///< its name in the models folder
+    std::string url;          ///< where its maintainers publish it
     std::uint64_t size;       ///< bytes
     std::string_view sha256;  ///< lower-case hexadecimal
     std::string_view what;    ///< what it is for, in a line
 };
-std::span<const Model> known_models() noexcept;
+std::span<const Model> known_models();
 
 /// Why a model could not be fetched and what to do about it, in words for whoever typed the
 /// command.

@@ -3,6 +3,7 @@
 #include "app/options.hpp"
 #include "async/shard_pool.hpp"
 #include "net/http_server.hpp"
+#include "services/stt/whisper/model_file.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -322,6 +323,17 @@ TEST(KnownModels, AreNamedOnceWithAWholeHash) {
         EXPECT_TRUE(model.url.starts_with("https://"));
         EXPECT_EQ(std::ranges::count(names, model.name), 0);
         names.push_back(model.name);
+    }
+}
+
+TEST(KnownModels, HoldWhatTheWhisperErrorTellsPeopleToPull) {
+    std::vector<std::string> files;
+    for (const Model& model : known_models())
+        files.push_back(model.file);
+    for (const char* size : {"tiny", "base", "small", "medium", "large", "turbo"}) {
+        for (const char* type : {"auto", "float16", "int8"}) {
+            EXPECT_THAT(files, ::testing::Contains(services::whisper::model_files(size, type)[0]));
+        }
     }
 }
 
