@@ -51,6 +51,7 @@ function(oavc_add_whisper)
     set(WHISPER_BUILD_SERVER OFF CACHE BOOL "" FORCE)
     set(WHISPER_ALL_WARNINGS OFF CACHE BOOL "" FORCE)
     set(GGML_CUDA ${OAVC_CUDA} CACHE BOOL "" FORCE)
+    set(GGML_CUDA_NCCL OFF CACHE BOOL "" FORCE) # for several GPUs at once; we use one
     set(GGML_OPENMP OFF CACHE BOOL "" FORCE)
     set(GGML_CCACHE OFF CACHE BOOL "" FORCE) # ours is set as the compiler's launcher already
     oavc_whisper_cpu()

@@ -3,11 +3,15 @@
 #include "observability/log.hpp"
 #include "services/errors.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
 
 namespace oavc::services::whisper {
 
 namespace {
+
+constexpr int background_priority = 10;  ///< "nice": a tenth of the weight of a shard
 
 std::uint64_t whole_ms(Clock::duration d) { return static_cast<std::uint64_t>(to_ms(d)); }
 
@@ -61,6 +65,9 @@ void DecodePool::expire() {
 }
 
 void DecodePool::work(Decoder& decoder) {
+    // The audio of all calls goes first: a decode takes every core it finds. On Linux this holds
+    // for the calling thread, and for those that the engine makes from it.
+    ::setpriority(PRIO_PROCESS, 0, background_priority);
     std::vector<float> audio;
     const log::Logger log;
     for (;;) {
