@@ -16,7 +16,9 @@
 #include <memory>
 #include <stdexcept>
 #include <string>
+#include <string_view>
 #include <thread>
+#include <utility>
 
 namespace oavc::test {
 
@@ -57,31 +59,16 @@ public:
     /// `file` below the source tree; `more` overrides its values like the environment does.
     explicit RunningServer(
         const std::string& file = "config/dev.ini", const config::Environment& more = {}
-    ) {
-        const std::uint16_t first = free_ports(24);
-        const auto port = [first](int offset) { return std::to_string(first + offset); };
-        config::Environment environment{
-            {"OAVC_API_PORT", port(0)},
-            {"OAVC_TELEPHONY_OPENSIPS_EVENT_PORT", port(1)},
-            {"OAVC_TELEPHONY_OPENSIPS_MI_PORT", port(2)},
-            {"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_START", port(4)},
-            {"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_END", port(23)},
-            {"OAVC_LIMITS_MAX_CALLS", "10"},
-            {"OAVC_LIMITS_SHARDS", "1"},
-            {"OAVC_LIMITS_WORKERS", "1"},
-            {"OAVC_LOGGING_LEVEL", "error"},
-        };
-        for (const auto& [name, value] : more)
-            environment[name] = value;
-        loaded_ = config::load(std::filesystem::path{OAVC_SOURCE_DIR} / file, environment);
-        if (!loaded_.ok()) {
-            std::string what = "the test's configuration is wrong";
-            for (const auto& problem : loaded_.problems)
-                what += '\n' + config::to_string(problem, loaded_.file);
-            throw std::runtime_error{what};
-        }
-        log::configure(loaded_.config.logging);
-        server_ = std::make_unique<app::Server>(loaded_);
+    )
+        : RunningServer{
+              config::load(std::filesystem::path{OAVC_SOURCE_DIR} / file, on_free_ports(more)),
+              true} {}
+
+    /// The same from the text of a file in the source tree's root. Leaves the process's log as it
+    /// is, so that several servers can be made at once.
+    static RunningServer from_text(std::string_view ini, const config::Environment& more = {}) {
+        return RunningServer{
+            config::load_text(ini, "test.ini", OAVC_SOURCE_DIR, on_free_ports(more)), false};
     }
 
     RunningServer& start() {
@@ -104,6 +91,36 @@ public:
     }
 
 private:
+    RunningServer(config::Loaded loaded, bool configure_log) : loaded_{std::move(loaded)} {
+        if (!loaded_.ok()) {
+            std::string what = "the test's configuration is wrong";
+            for (const auto& problem : loaded_.problems)
+                what += '\n' + config::to_string(problem, loaded_.file);
+            throw std::runtime_error{what};
+        }
+        if (configure_log) log::configure(loaded_.config.logging);
+        server_ = std::make_unique<app::Server>(loaded_);
+    }
+
+    static config::Environment on_free_ports(const config::Environment& more) {
+        const std::uint16_t first = free_ports(24);
+        const auto port = [first](int offset) { return std::to_string(first + offset); };
+        config::Environment environment{
+            {"OAVC_API_PORT", port(0)},
+            {"OAVC_TELEPHONY_OPENSIPS_EVENT_PORT", port(1)},
+            {"OAVC_TELEPHONY_OPENSIPS_MI_PORT", port(2)},
+            {"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_START", port(4)},
+            {"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_END", port(23)},
+            {"OAVC_LIMITS_MAX_CALLS", "10"},
+            {"OAVC_LIMITS_SHARDS", "1"},
+            {"OAVC_LIMITS_WORKERS", "1"},
+            {"OAVC_LOGGING_LEVEL", "error"},
+        };
+        for (const auto& [name, value] : more)
+            environment[name] = value;
+        return environment;
+    }
+
     config::Loaded loaded_;
     std::unique_ptr<app::Server> server_;
 };
