@@ -123,7 +123,8 @@ struct FakeOpenSips::Answer {
     static Answer invalid(std::string_view data) { return error(-32602, "Invalid params", data); }
 };
 
-FakeOpenSips::FakeOpenSips(TimePoint started) : started_{started} {}
+FakeOpenSips::FakeOpenSips(TimePoint started)
+    : started_{started}, up_since_{date(std::chrono::system_clock::now())} {}
 
 std::optional<std::string> FakeOpenSips::on_mi(std::string_view request, TimePoint now) {
     if (request.empty()) return std::nullopt;
@@ -289,11 +290,10 @@ FakeOpenSips::Answer FakeOpenSips::dispatch(
             {},
             [](FakeOpenSips& self, const json::object&, TimePoint t) {
                 const auto up = std::chrono::duration_cast<std::chrono::seconds>(t - self.started_);
-                const auto wall = std::chrono::system_clock::now();
                 return Answer{
                     json::object{
-                        {"Now", date(wall)},
-                        {"Up since", date(wall - up)},
+                        {"Now", date(std::chrono::system_clock::now())},
+                        {"Up since", self.up_since_},
                         {"Up time", fmt::format("{} [sec]", up.count())},
                     },
                     0,

@@ -145,6 +145,7 @@ private:
     void notify(const std::string& key, Session& session, bool final, TimePoint now);
 
     const TimePoint started_;
+    const std::string up_since_;  ///< the same on the wall: what changes means a restart
     std::vector<Subscriber> subscribers_;
     Sessions sessions_;
     std::uint32_t calls_{0};
