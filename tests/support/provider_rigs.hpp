@@ -15,6 +15,8 @@
 #include "media/frame.hpp"
 #include "media/level.hpp"
 #include "support/fake_llama.hpp"
+#include "support/fake_ollama.hpp"
+#include "support/fake_openai.hpp"
 #include "support/fake_piper.hpp"
 #include "support/fake_vosk.hpp"
 
@@ -183,6 +185,48 @@ private:
     FakeLlama server_;
 };
 
+inline std::vector<std::string> tokens_of(std::string_view answer) {
+    std::vector<std::string> tokens;
+    while (!answer.empty()) {
+        const auto end = std::min(answer.find(' ', 1), answer.size());
+        tokens.emplace_back(answer.substr(0, end));
+        answer.remove_prefix(end);
+    }
+    return tokens;
+}
+
+/// `Server`: FakeOllama or FakeOpenAi.
+template <class Server>
+class ChatRig : public ProviderRig {
+public:
+    ChatRig() {
+        server_.behave([](ChatBehaviour& behaviour) { behaviour.gap = word_pause; });
+    }
+    void expect(const Exchange& exchange) override { server_.say(tokens_of(exchange.answer)); }
+
+protected:
+    Server server_;
+};
+
+class Ollama final : public ChatRig<FakeOllama> {
+public:
+    explicit Ollama(std::string endpoint) : endpoint_{std::move(endpoint)} {}
+    std::string ini() const override {
+        return "[llm.ollama]\nbase_url = " + server_.url() + "\nendpoint = " + endpoint_ + "\n";
+    }
+
+private:
+    const std::string endpoint_;
+};
+
+class OpenAi final : public ChatRig<FakeOpenAi> {
+public:
+    OpenAi() { server_.want_key("for-tests-only"); }
+    std::string ini() const override {
+        return "[llm.openai]\nbase_url = " + server_.url() + "\napi_key = for-tests-only\n";
+    }
+};
+
 class Piper final : public ProviderRig {
 public:
     Piper() {
@@ -207,6 +251,9 @@ inline std::vector<Provider> stt_providers() {
 inline std::vector<Provider> llm_providers() {
     return {
         {"llama", "llama", rigs::make<rigs::Llama>()},
+        {"ollama-generate", "ollama", rigs::make<rigs::Ollama>("generate")},
+        {"ollama-chat", "ollama", rigs::make<rigs::Ollama>("chat")},
+        {"openai", "openai", rigs::make<rigs::OpenAi>()},
         {"scripted", "scripted", rigs::make<rigs::Embedded>()},
     };
 }
