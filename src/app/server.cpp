@@ -12,19 +12,26 @@
 #include "config/explain.hpp"
 #include "media/vad.hpp"
 #include "net/http_server.hpp"
+#include "net/json_text.hpp"
 #include "observability/log.hpp"
+#include "observability/metrics.hpp"
 #include "pipeline/manager.hpp"
+#include "services/failover/health.hpp"
 #include "services/service_factory.hpp"
 #include "transports/factory.hpp"
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/json/object.hpp>
 
 #include <fmt/format.h>
 
 #include <atomic>
+#include <chrono>
+#include <cmath>
 #include <csignal>
 #include <cstdio>
+#include <mutex>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -43,6 +50,12 @@ std::size_t or_cores(std::size_t wanted) noexcept {
     return cores == 0 ? 1 : cores;
 }
 
+/// Services that answer their first probe within this are known when we say that we are ready; the
+/// start waits no longer.
+constexpr Clock::duration usual_answer = 100ms;
+/// The report at start waits so long for the others.
+constexpr Clock::duration slow_answer = 1s;
+
 /// An address that a client on this machine can use.
 std::string reachable(const std::string& host) {
     if (host == "0.0.0.0" || host == "::" || host.empty()) return "127.0.0.1";
@@ -56,6 +69,30 @@ net::HttpResponse json(int status, std::string body) {
     response.body = std::move(body) + "\n";
     response.headers.emplace("Cache-Control", "no-store");
     return response;
+}
+
+/// Addresses are left out: this is told to everybody who can reach the port.
+std::string services_json(const std::vector<services::Provider::Snapshot>& providers) {
+    std::string text;
+    for (const auto& provider : providers) {
+        boost::json::object service{
+            {"kind", to_string(provider.identity.kind)},
+            {"provider", provider.identity.name},
+            {"role", provider.identity.fallback ? "fallback" : "primary"},
+            {"usable", provider.usable},
+            {"breaker", to_string(provider.breaker)},
+            {"succeeded", provider.succeeded},
+            {"failed", provider.failed},
+            {"last_error", provider.last_error},
+        };
+        if (provider.last_ok) {
+            const auto ago = std::chrono::duration<double>(Clock::now() - *provider.last_ok);
+            service["last_ok_seconds_ago"] = std::round(ago.count() * 10) / 10;
+        }
+        if (!text.empty()) text += ',';
+        net::append_json(text, service);
+    }
+    return text;
 }
 
 std::shared_ptr<const media::VadFactory> make_vad(const media::VadConfig& config) {
@@ -86,10 +123,11 @@ struct Server::Parts {
           shards{or_cores(config.pipeline.limits.shards)},
           workers{or_cores(config.pipeline.limits.workers), config.pipeline.limits.worker_queue},
           vad{make_vad(config.pipeline.vad)},
-          services{config.services, workers},
-          stt{services.make_stt(config.services.stt_provider)},
-          llm{services.make_llm(config.services.llm_provider)},
-          tts{services.make_tts(config.services.tts_provider)},
+          services{config.services, workers, &metrics},
+          stt{services.make_stt()},
+          llm{services.make_llm()},
+          tts{services.make_tts()},
+          health{services.watched(), config.services.failover.probe_interval, shards[0], log},
           emergency_tts{services.make_emergency_tts()},
           manager{
               config.pipeline,
@@ -108,18 +146,36 @@ struct Server::Parts {
     }
 
     asio::awaitable<net::HttpResponse> ready() const {
-        const bool draining = manager.draining();
-        const bool yes = running.load() && !draining;
-        const char* status = yes ? "ready" : draining ? "draining" : "starting";
+        const bool usable = health.usable();
+        const char* status = manager.draining() ? "draining"
+                             : !running.load()  ? "starting"
+                             : !usable          ? "unavailable"
+                                                : "ready";
+        const bool yes = running.load() && !manager.draining() && usable;
         co_return json(
             yes ? 200 : 503,
             fmt::format(
-                R"({{"status":"{}","active_calls":{},"max_calls":{}}})",
+                R"({{"status":"{}","active_calls":{},"max_calls":{},"services":[{}]}})",
                 status,
                 manager.active_calls(),
-                manager.max_calls()
+                manager.max_calls(),
+                services_json(health.snapshot())
             )
         );
+    }
+
+    asio::awaitable<net::HttpResponse> metrics_text() {
+        {
+            const std::lock_guard lock{scrape};
+            calls_active.set(static_cast<double>(manager.active_calls()));
+            calls_total.add(static_cast<double>(manager.total_calls()) - calls_total.value());
+            calls_refused.add(static_cast<double>(manager.refused_calls()) - calls_refused.value());
+        }
+        health.publish();
+        net::HttpResponse response;
+        response.content_type = metrics::Registry::content_type;
+        response.body = metrics.text();
+        co_return response;
     }
 
     void add_health() {
@@ -129,6 +185,15 @@ struct Server::Parts {
         http.handle("GET", "/health/ready", [this](async::Shard&, net::HttpRequest) {
             return ready();
         });
+        http.handle("GET", "/metrics", [this](async::Shard&, net::HttpRequest) {
+            return metrics_text();
+        });
+        metrics.gauge("oavc_build_info", "1; what runs.", {{"version", OAVC_VERSION}}).set(1);
+        calls_active = metrics.gauge("oavc_calls_active", "Calls that run now.");
+        calls_total = metrics.counter("oavc_calls_total", "Calls that were admitted.");
+        calls_refused = metrics.counter(
+            "oavc_calls_refused_total", "Calls that were refused: too many, or draining."
+        );
     }
 
     const std::string file;
@@ -138,10 +203,16 @@ struct Server::Parts {
     async::ShardPool shards;
     async::WorkerPool workers;
     std::shared_ptr<const media::VadFactory> vad;  ///< shared with the calls' engines: weights
+    metrics::Registry metrics;
+    metrics::Gauge calls_active;
+    metrics::Counter calls_total;
+    metrics::Counter calls_refused;
+    std::mutex scrape;  ///< counters are brought up to date by one at a time
     services::ServiceFactory services;
     std::unique_ptr<services::SttService> stt;
     std::unique_ptr<services::LlmService> llm;
     std::unique_ptr<services::TtsService> tts;
+    services::HealthMonitor health;
     std::unique_ptr<services::TtsService> emergency_tts;
     pipeline::PipelineManager manager;
     async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
@@ -170,6 +241,7 @@ void Server::start() {
     Parts& parts = *parts_;
     parts.shards.start();
     parts.shards_running = true;
+    parts.health.start();
     try {
         for (auto& listener : parts.listeners) {
             listener->start();
@@ -182,6 +254,7 @@ void Server::start() {
         throw;
     }
     parts.running = true;
+    parts.health.wait_for_first_answers(usual_answer);
     parts.shards[0].post([&parts] {
         parts.chores.spawn(parts.manager.make_phrases(parts.shards[0]));
     });
@@ -223,7 +296,7 @@ std::string Server::banner() const {
             )
         );
     }
-    line("http", fmt::format("{}, with /health/ready and /api/v1/calls", base));
+    line("http", fmt::format("{}, with /health/ready, /metrics and /api/v1/calls", base));
     line(
         "speech",
         fmt::format("{} → {} → {}", parts.stt->name(), parts.llm->name(), parts.tts->name())
@@ -255,6 +328,15 @@ std::string Server::banner() const {
     return text;
 }
 
+std::string Server::service_report() const {
+    Parts& parts = *parts_;
+    parts.health.wait_for_first_answers(slow_answer);
+    std::string text;
+    for (const auto& provider : parts.health.snapshot())
+        text += "  " + services::describe(provider) + "\n";
+    return text;
+}
+
 void Server::begin_drain() {
     parts_->manager.begin_drain();
     for (auto& listener : parts_->listeners)
@@ -274,6 +356,7 @@ void Server::stop() {
         parts.listeners[--parts.listening]->stop();
     if (parts.http_running) parts.http.stop();
     parts.http_running = false;
+    parts.health.stop();
     parts.shards[0].post([&parts] { parts.chores.cancel(); });
     async::run_blocking(parts.shards[0], parts.chores.join());
     parts.workers.stop();
@@ -359,6 +442,8 @@ int serve_command(std::span<const std::string_view> arguments) {
     Server server{loaded};
     server.start();
     fmt::print("{}ready in {:.0f} ms\n", server.banner(), to_ms(Clock::now() - started));
+    std::fflush(stdout);
+    fmt::print("{}", server.service_report());
     std::fflush(stdout);
     log.info("serving", log::kv("version", OAVC_VERSION), log::kv("file", loaded.file));
 

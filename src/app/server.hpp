@@ -27,6 +27,9 @@ public:
     /// lines.
     std::string banner() const;
 
+    /// Which services answer, a line for each. Waits for their first answers, a second at most.
+    std::string service_report() const;
+
     /// Takes no new calls and is not ready any more; running calls go on.
     void begin_drain();
     std::size_t active_calls() const noexcept;

@@ -1,6 +1,9 @@
 #include "services/service_factory.hpp"
 
 #include "base/providers.hpp"
+#include "services/failover/failover_llm.hpp"
+#include "services/failover/failover_stt.hpp"
+#include "services/failover/failover_tts.hpp"
 #include "services/llm/llama.hpp"
 #include "services/llm/ollama.hpp"
 #include "services/llm/openai.hpp"
@@ -38,10 +41,93 @@ std::vector<std::string> read_phrases(const std::string& path) {
     return phrases;
 }
 
+/// For people: without user names, keys and queries.
+std::string without_secrets(std::string url) {
+    url = url.substr(0, url.find_first_of("?#"));
+    const auto host = url.find("://");
+    const auto at = url.find('@');
+    if (host != std::string::npos && at != std::string::npos) url.erase(host + 3, at - host - 2);
+    return url;
+}
+
+/// Where a remote provider is; empty: in this process.
+std::string address_of(const Config& config, ServiceKind kind, std::string_view provider) {
+    struct Remote {
+        ServiceKind kind;
+        std::string_view provider;
+        const Endpoint& endpoint;
+    };
+    const Remote remotes[]{
+        {ServiceKind::stt, "vosk", config.vosk.endpoint},
+        {ServiceKind::stt, "wyoming", config.wyoming_stt.endpoint},
+        {ServiceKind::stt, "deepgram", config.deepgram_stt.endpoint},
+        {ServiceKind::llm, "llama", config.llama.endpoint},
+        {ServiceKind::llm, "ollama", config.ollama.endpoint},
+        {ServiceKind::llm, "openai", config.openai.endpoint},
+        {ServiceKind::tts, "piper", config.piper.endpoint},
+        {ServiceKind::tts, "wyoming", config.wyoming_tts.endpoint},
+        {ServiceKind::tts, "deepgram", config.deepgram_tts.endpoint},
+        {ServiceKind::tts, "elevenlabs", config.elevenlabs.endpoint},
+    };
+    for (const auto& remote : remotes) {
+        if (remote.kind == kind && remote.provider == provider) {
+            return without_secrets(remote.endpoint.url);
+        }
+    }
+    return {};
+}
+
 }  // namespace
 
-ServiceFactory::ServiceFactory(Config config, async::WorkerPool& workers)
-    : config_{std::move(config)}, workers_{workers} {}
+ServiceFactory::ServiceFactory(
+    Config config, async::WorkerPool& workers, metrics::Registry* metrics
+)
+    : config_{std::move(config)}, workers_{workers}, metrics_{metrics} {}
+
+template <class Service>
+Candidate<Service> ServiceFactory::candidate(
+    ServiceKind kind, const std::string& name, bool fallback, std::unique_ptr<Service> service
+) {
+    Provider::Identity identity{kind, name, fallback, address_of(config_, kind, name)};
+    auto provider =
+        std::make_shared<Provider>(std::move(identity), config_.failover.breaker, metrics_);
+    auto probe = [asked = service.get()](async::Shard& shard) { return asked->probe(shard); };
+    watched_.push_back({provider, std::move(probe)});
+    return {std::move(service), std::move(provider)};
+}
+
+std::unique_ptr<SttService> ServiceFactory::make_stt() {
+    const auto& first = config_.stt_provider;
+    const auto& second = config_.stt_fallback;
+    std::vector<Candidate<SttService>> chain;
+    chain.push_back(candidate(ServiceKind::stt, first, false, make_stt(first)));
+    if (!second.empty() && second != first) {
+        chain.push_back(candidate(ServiceKind::stt, second, true, make_stt(second)));
+    }
+    return std::make_unique<FailoverStt>(std::move(chain), config_.failover);
+}
+
+std::unique_ptr<LlmService> ServiceFactory::make_llm() {
+    const auto& first = config_.llm_provider;
+    const auto& second = config_.llm_fallback;
+    std::vector<Candidate<LlmService>> chain;
+    chain.push_back(candidate(ServiceKind::llm, first, false, make_llm(first)));
+    if (!second.empty() && second != first) {
+        chain.push_back(candidate(ServiceKind::llm, second, true, make_llm(second)));
+    }
+    return std::make_unique<FailoverLlm>(std::move(chain), config_.failover);
+}
+
+std::unique_ptr<TtsService> ServiceFactory::make_tts() {
+    const auto& first = config_.tts_provider;
+    const auto& second = config_.tts_fallback;
+    std::vector<Candidate<TtsService>> chain;
+    chain.push_back(candidate(ServiceKind::tts, first, false, make_tts(first)));
+    if (!second.empty() && second != first) {
+        chain.push_back(candidate(ServiceKind::tts, second, true, make_tts(second)));
+    }
+    return std::make_unique<FailoverTts>(std::move(chain), config_.failover);
+}
 
 std::shared_ptr<const Dialogue> ServiceFactory::dialogue() {
     if (dialogue_) return dialogue_;

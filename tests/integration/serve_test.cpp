@@ -90,6 +90,65 @@ TEST(Serve, ASecondServerOnTheSamePortSaysSoAndExitsWithOne) {
     EXPECT_EQ(first.wait(), 0) << first.output();
 }
 
+TEST(Serve, ReportsWhichServicesAnswerAndIsNotReadyWithoutOneOfAKind) {
+    Program server{
+        serve(),
+        {"OAVC_LLM_PROVIDER=llama", "OAVC_LLM_LLAMA_URL=ws://user:secret@127.0.0.1:1/?key=secret"},
+        OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("  tts  flite: ready, in this process", patience))
+        << server.output();
+    EXPECT_THAT(
+        server.output(), HasSubstr("  llm  llama ws://127.0.0.1:1/: does not answer: service")
+    );
+    EXPECT_THAT(server.output(), HasSubstr("  stt  pocketsphinx: ready, in this process"));
+    EXPECT_THAT(server.output(), Not(HasSubstr("secret")));
+    const auto port = http_port(server.output());
+    const auto health = get(port, "/health/ready");
+    EXPECT_THAT(health, HasSubstr(" 503 "));
+    EXPECT_THAT(health, HasSubstr(R"("status":"unavailable")"));
+    EXPECT_THAT(
+        health, HasSubstr(R"({"kind":"llm","provider":"llama","role":"primary","usable":false)")
+    );
+    EXPECT_THAT(health, Not(HasSubstr("127.0.0.1"))) << "who asks need not know our network";
+    EXPECT_THAT(get(port, "/health/live"), HasSubstr("200 OK")) << "a restart would not help";
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+TEST(Serve, IsReadyOnAFallback) {
+    Program server{
+        serve(),
+        {"OAVC_LLM_PROVIDER=llama",
+         "OAVC_LLM_LLAMA_URL=ws://127.0.0.1:1",
+         "OAVC_LLM_FALLBACK_PROVIDER=scripted"},
+        OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("  llm  scripted (fallback): ready", patience)) << server.output();
+    const auto health = get(http_port(server.output()), "/health/ready");
+    EXPECT_THAT(health, HasSubstr("200 OK"));
+    EXPECT_THAT(
+        health, HasSubstr(R"({"kind":"llm","provider":"scripted","role":"fallback","usable":true)")
+    );
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+TEST(Serve, TellsPrometheusWhatItDoes) {
+    Program server{serve(), {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("ready in", patience)) << server.output();
+    const auto metrics = get(http_port(server.output()), "/metrics");
+    EXPECT_THAT(metrics, HasSubstr("Content-Type: text/plain; version=0.0.4; charset=utf-8"));
+    EXPECT_THAT(metrics, HasSubstr("\noavc_calls_active 0\n"));
+    EXPECT_THAT(metrics, HasSubstr("\noavc_calls_total 0\n"));
+    EXPECT_THAT(
+        metrics,
+        HasSubstr("oavc_provider_breaker_state{kind=\"stt\",provider=\"pocketsphinx\","
+                  "state=\"closed\"} 1\n")
+    );
+    EXPECT_THAT(metrics, HasSubstr("oavc_provider_usable{kind=\"tts\",provider=\"flite\"} 1\n"));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
 TEST(Serve, ABrokenConfigurationIsListedAndExitsWithOne) {
     const auto broken = test::run_program(
         {OAVC_BINARY, "serve", "-c", "tests/data/broken.ini"}, {}, OAVC_SOURCE_DIR

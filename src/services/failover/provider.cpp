@@ -188,7 +188,7 @@ Provider::Snapshot Provider::snapshot() const {
     seen.identity = identity_;
     seen.breaker = breaker_.state();
     const std::lock_guard lock{mutex_};
-    seen.probed = last_ok_ || last_failure_;
+    seen.known = last_ok_ || last_failure_;
     seen.usable = last_ok_ && !probe_failed_ && seen.breaker != CircuitBreaker::State::open;
     seen.last_error = last_error_;
     seen.last_ok = last_ok_;

@@ -67,7 +67,7 @@ public:
         CircuitBreaker::State breaker{CircuitBreaker::State::closed};
         /// Neither broken nor silent to the latest probe; false as long as nothing is known.
         bool usable{false};
-        bool probed{false};  ///< a probe has ended, or a request
+        bool known{false};  ///< a probe has ended, or a request
         std::string last_error;
         std::optional<TimePoint> last_ok;
         std::optional<Clock::duration> probe_time;  ///< of the latest probe that was answered
