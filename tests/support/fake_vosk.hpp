@@ -1,5 +1,6 @@
 #pragma once
 
+#include "async/deadline.hpp"
 #include "media/frame.hpp"
 #include "support/fake_socket_server.hpp"
 
@@ -27,8 +28,9 @@ namespace oavc::test {
 ///     server.recognise([](media::Samples audio) { return text_of(audio); });
 ///     config.endpoint.url = server.url();
 ///
-/// Troubles: drop_after, stall, garble, close_at_once, pad_replies, of FakeSocketServer stop,
-/// start, refuse, freeze, delay_handshakes. They hold until they are taken back; thread: any.
+/// Troubles: drop_after, stall, delay_finals, garble, close_at_once, pad_replies, of
+/// FakeSocketServer stop, start, refuse, freeze, delay_handshakes. They hold until they are taken
+/// back; thread: any.
 class FakeVosk final : public FakeSocketServer {
 public:
     /// What a server can do; the stock Python server all of it.
@@ -78,6 +80,10 @@ public:
     void stall(bool stalled = true) {
         with([&](Knobs& k) { k.stalled = stalled; });
     }
+    /// Finals come so much later.
+    void delay_finals(milliseconds delay) {
+        with([&](Knobs& k) { k.final_delay = delay; });
+    }
     /// Answers are no JSON.
     void garble(bool garbled = true) {
         with([&](Knobs& k) { k.garbled = garbled; });
@@ -109,6 +115,7 @@ private:
         std::size_t drop_after{0};
         int drops{0};
         bool stalled{false};
+        milliseconds final_delay{0};
         bool garbled{false};
         std::uint16_t close_at_once{0};
         std::size_t padding{0};
@@ -284,6 +291,7 @@ private:
                     co_return;
                 }
                 last = eof;
+                if (now.final_delay > 0ms) co_await async::sleep_for(now.final_delay);
                 if (!now.stalled) reply = recogniser.final(true);
             }
             if (now.stalled) continue;
