@@ -22,7 +22,7 @@ namespace {
 /// Longer utterances are cut by the turn machine anyway.
 constexpr milliseconds longest_kept{30'000};
 /// Room that is kept between utterances; longer ones borrow more.
-constexpr milliseconds usual_utterance{4'000};
+constexpr milliseconds usual_utterance{1'000};
 /// Replayed at once: every recogniser takes so much. What is longer follows at `replay_speed`, so
 /// that no bounded queue of a recogniser overflows.
 constexpr milliseconds replay_burst{5'000};
@@ -81,17 +81,12 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     // ── the utterance ───────────────────────────────────────────────────────────────────────────
 
     void begin(UtteranceId id) {
+        leave();
         utterance = id;
         active = true;
         ended = false;
         hopeless = false;
         asked.clear();
-        attempt.reset();
-        audio.clear();
-        if (audio.capacity() > 2 * samples_in(usual_utterance, rate)) {
-            std::vector<media::Sample>{}.swap(audio);
-            audio.reserve(samples_in(usual_utterance, rate));
-        }
         serve(Clock::now());
     }
 
@@ -130,6 +125,11 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         utterance_known_to_serving = false;
         if (serving) serving->current = false;
         serving.reset();
+        audio.clear();
+        if (audio.capacity() > 2 * samples_in(usual_utterance, rate)) {
+            std::vector<media::Sample>{}.swap(audio);
+            audio.reserve(samples_in(usual_utterance, rate));
+        }
     }
 
     /// Gives the utterance, as far as it is known, to the next usable candidate.
