@@ -9,6 +9,7 @@
 //     engine->hold();                             // decodes begin, and wait …
 //     engine->await_running(1);
 //     engine->release();                          // … until released or aborted
+//     engine->be_deaf();                          // to aborts: the encoder runs
 //     engine->fail(ServiceErrc::unavailable);     // the next decode
 //     engine->heard()                             // every decode so far, in order of beginning
 
@@ -60,6 +61,10 @@ public:
     void hold() {
         const std::lock_guard lock{mutex_};
         held_ = true;
+    }
+    void be_deaf() {
+        const std::lock_guard lock{mutex_};
+        deaf_ = true;
     }
     void release() {
         {
@@ -119,7 +124,7 @@ private:
         ++running_;
         changed_.notify_all();
         // An abort comes without a notice, as whisper.cpp asks for it: so this asks, too.
-        while (held_ && !abort.raised())
+        while (held_ && (deaf_ || !abort.raised()))
             changed_.wait_for(lock, std::chrono::milliseconds{1});
         --running_;
         changed_.notify_all();
@@ -154,6 +159,7 @@ private:
     Answer answer_;
     double log_probability_{-0.2};
     bool held_{false};
+    bool deaf_{false};
     mutable std::optional<services::ServiceErrc> failure_;
     mutable std::vector<Heard> heard_;
     mutable std::size_t running_{0};

@@ -324,6 +324,7 @@ TEST_F(WhisperStt, AtItsDeadlineAFinalIsGivenUpWaitingOrRunning) {
     auto config = finals_only();
     config.deadline = 50ms;
     engine_->hold();
+    engine_->be_deaf();
     FasterWhisperStt stt{engine_, config};
     const auto running = open(stt);
     const auto waiting = open(stt);
