@@ -9,10 +9,12 @@
 #include "services/llm/openai.hpp"
 #include "services/llm/scripted_llm.hpp"
 #include "services/providers.hpp"
+#include "services/stt/deepgram.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/stt/vosk.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
+#include "services/tts/deepgram_tts.hpp"
 #include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
@@ -151,6 +153,7 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
         if (!model) throw std::runtime_error{"[stt.pocketsphinx] " + model.error().what};
         return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);
     }
+    if (provider == "deepgram") return std::make_unique<DeepgramStt>(config_.deepgram_stt);
     if (provider == "vosk") return std::make_unique<VoskStt>(config_.vosk);
     if (provider == "faster-whisper") {
         auto engine = whisper::load_whisper_cpp(config_.whisper);
@@ -171,6 +174,7 @@ std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) 
     if (provider == "piper") return std::make_unique<PiperTts>(config_.piper);
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
     if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
+    if (provider == "deepgram") return std::make_unique<DeepgramTts>(config_.deepgram_tts);
     throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};
 }
 

@@ -20,15 +20,15 @@ namespace oavc::test {
 /// Everything may be called from any thread but the server's. Destructors of fakes call stop().
 class FakeSocketServer {
 public:
-    explicit FakeSocketServer(std::string path) : path_{std::move(path)} { pool_.start(); }
+    explicit FakeSocketServer(std::vector<std::string> paths) : paths_{std::move(paths)} {
+        pool_.start();
+    }
     FakeSocketServer(const FakeSocketServer&) = delete;
     FakeSocketServer& operator=(const FakeSocketServer&) = delete;
     virtual ~FakeSocketServer() { pool_.drain_and_join(); }
 
     std::uint16_t port() const { return port_; }
-    std::string url(std::string_view scheme = "ws") const {
-        return local_url(scheme, port_, path_);
-    }
+    std::string url(std::size_t path = 0) const { return local_url("ws", port_, paths_.at(path)); }
 
     /// The process dies, with all its connections …
     void stop() {
@@ -45,21 +45,24 @@ public:
         options.websocket.max_message = 8 << 20;
         options.websocket.max_queued_bytes = 8 << 20;
         server_ = std::make_unique<net::HttpServer>(pool_, options);
-        server_->handle_websocket(
-            path_,
-            [this](const net::HttpRequest& request) { return gate(request); },
-            [this](async::Shard& shard, net::HttpRequest request, auto socket) {
-                return serve(shard, std::move(request), std::move(socket));
-            }
-        );
+        for (const auto& path : paths_) {
+            server_->handle_websocket(
+                path,
+                [this](const net::HttpRequest& request) { return gate(request); },
+                [this](async::Shard& shard, net::HttpRequest request, auto socket) {
+                    return serve(shard, std::move(request), std::move(socket));
+                }
+            );
+        }
         server_->start();
         port_ = server_->port();
     }
 
     /// Handshakes are answered with this status; 0: accepted.
     void refuse(int status) { refusal_ = status; }
-    /// Connections are accepted by the kernel, and that is all, until freeze(false).
-    void freeze(bool frozen = true) { frozen_ = frozen; }
+    /// Connections are accepted by the kernel, and that is all, until thaw().
+    void freeze() { frozen_ = true; }
+    void thaw() { frozen_ = false; }
     /// Every handshake takes this long.
     void delay_handshakes(milliseconds delay) { handshake_delay_ = delay; }
 
@@ -113,7 +116,7 @@ private:
         return response;
     }
 
-    const std::string path_;
+    const std::vector<std::string> paths_;
     std::uint16_t port_{0};
     std::atomic<bool> stopping_{false};
     std::atomic<bool> frozen_{false};

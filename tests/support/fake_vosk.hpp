@@ -48,7 +48,7 @@ public:
         std::vector<media::Sample> audio;
     };
 
-    FakeVosk() : FakeSocketServer{"/"} { start(); }
+    FakeVosk() : FakeSocketServer{{"/"}} { start(); }
     ~FakeVosk() override { stop(); }
 
     void say(std::deque<std::string> texts) {
@@ -259,7 +259,9 @@ private:
             bool last = false;
             if (message->binary) {
                 std::vector<media::Sample> audio(data.size() / sizeof(media::Sample));
-                std::memcpy(audio.data(), data.data(), audio.size() * sizeof(media::Sample));
+                if (!audio.empty()) {
+                    std::memcpy(audio.data(), data.data(), audio.size() * sizeof(media::Sample));
+                }
                 std::size_t frames = 0;
                 {
                     const std::lock_guard lock{mutex_};

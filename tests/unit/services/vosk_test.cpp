@@ -2,10 +2,12 @@
 
 #include "async/deadline.hpp"
 #include "services/errors.hpp"
+#include "services/stt/detail/stt_inbox.hpp"
 #include "services/stt/detail/vosk_protocol.hpp"
 #include "support/await.hpp"
 #include "support/fake_vosk.hpp"
 #include "support/marked_audio.hpp"
+#include "support/socket_recorder.hpp"
 #include "support/tls_front.hpp"
 
 #include <gmock/gmock.h>
@@ -95,31 +97,6 @@ TEST(VoskProtocol, RepliesAreToldApartByTheirMembers) {
     }
 }
 
-/// A socket that takes `room` messages and tells what they were.
-class Recorder final : public net::WebSocket {
-public:
-    std::vector<std::string> sent;  ///< text, or "N samples"
-    std::size_t room{1'000};
-
-    asio::awaitable<Result<net::WsMessage>> read() override {
-        co_return error_code{asio::error::eof};
-    }
-    bool send_text(std::string_view text) override { return take(std::string{text}); }
-    bool send_binary(std::string_view data) override {
-        return take(std::to_string(data.size() / 2) + " samples");
-    }
-    asio::awaitable<void> close(std::uint16_t, std::string) override { co_return; }
-    void begin_close(std::uint16_t, std::string) override {}
-
-private:
-    bool take(std::string message) {
-        if (room == 0) return false;
-        --room;
-        sent.push_back(std::move(message));
-        return true;
-    }
-};
-
 class VoskUtterance : public ::testing::Test {
 protected:
     void make(std::string finalize = "eof") {
@@ -145,7 +122,7 @@ protected:
     VoskConfig config;
     const std::string first{"config"};
     vosk::Line line;
-    Recorder socket;
+    test::SocketRecorder socket;
     std::optional<vosk::Utterance> utterance;
 };
 
@@ -317,6 +294,23 @@ TEST(ReplayBuffer, KeepsTheNewestAndCountsWhatNobodyHeard) {
     EXPECT_EQ(buffer.lost(), lost) << "what was sent is not lost as long as nobody asks for it";
     buffer.rewind();
     EXPECT_EQ(buffer.lost(), lost + buffer.begin() - settled);
+}
+
+TEST(SttInbox, KeepsTheNewestInterimAndForgetsWhatWasCancelled) {
+    async::Shard shard{0};
+    SttInbox inbox{shard.executor()};
+    using Kind = SttEvent::Kind;
+    inbox.put({Kind::interim, {1}, "a"});
+    inbox.put({Kind::interim, {1}, "a b"});
+    inbox.put({Kind::interim, {2}, "c"});
+    inbox.put({Kind::final, {2}, "c d"});
+    inbox.put({Kind::final, {3}, "e"});
+    inbox.forget({3});
+    inbox.fail(make_error_code(ServiceErrc::unavailable));
+    EXPECT_EQ(test::value_of(shard, inbox.next()).text, "a b");
+    EXPECT_EQ(test::value_of(shard, inbox.next()).text, "c d");
+    EXPECT_EQ(test::result_of(shard, inbox.next()).error(), ServiceErrc::unavailable);
+    EXPECT_TRUE(inbox.failed());
 }
 
 // --- Against a server ---------------------------------------------------------------------------
@@ -604,7 +598,7 @@ TEST_F(VoskTest, AnUtteranceMayBeginBeforeTheLastOneHasItsFinal) {
         push_marks(static_cast<media::Sample>(id), static_cast<media::Sample>(id));
         stream_->end();
     }
-    server_.freeze(false);
+    server_.thaw();
     std::vector<std::string> finals;
     while (finals.size() < 3) {
         const auto event = next();

@@ -64,7 +64,7 @@ private:
         begin_ += count;
     }
 
-    const std::size_t capacity_;
+    std::size_t capacity_;
     std::vector<media::Sample> samples_;
     std::size_t begin_{0};    ///< position of the first sample kept
     std::size_t sent_{0};     ///< position of the first sample not sent

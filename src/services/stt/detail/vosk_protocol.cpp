@@ -1,14 +1,11 @@
 #include "services/stt/detail/vosk_protocol.hpp"
 
 #include "net/json_text.hpp"
+#include "services/detail/json_read.hpp"
 #include "services/errors.hpp"
 
-#include <boost/json/parse.hpp>
-
 #include <algorithm>
-#include <array>
 #include <bit>
-#include <cmath>
 #include <utility>
 
 namespace oavc::services::vosk {
@@ -31,37 +28,18 @@ std::string_view bytes_of(media::Samples samples) noexcept {
     return {reinterpret_cast<const char*>(samples.data()), samples.size_bytes()};  // NOLINT
 }
 
-std::string string_of(const json::value* value) {
-    const auto* const text = value == nullptr ? nullptr : value->if_string();
-    return text == nullptr ? std::string{} : std::string{text->data(), text->size()};
-}
-
-double number_of(const json::value* value) noexcept {
-    if (value == nullptr) return 0;
-    if (const auto* const real = value->if_double()) return *real;
-    if (const auto* const whole = value->if_int64()) return static_cast<double>(*whole);
-    return 0;
-}
-
-milliseconds seconds_of(const json::value* value) noexcept {
-    constexpr double day = 86'400;
-    return milliseconds{std::llround(std::clamp(number_of(value), 0.0, day) * 1000)};
-}
-
-std::vector<SttWord> words_of(const json::value* value) {
+std::vector<SttWord> words_of(const json::array& list) {
     constexpr std::size_t most_words = 1'000;
     std::vector<SttWord> words;
-    const auto* const list = value == nullptr ? nullptr : value->if_array();
-    if (list == nullptr) return words;
-    for (const auto& item : *list) {
+    for (const auto& item : list) {
         const auto* const word = item.if_object();
         if (word == nullptr) continue;
         if (words.size() == most_words) break;
         words.push_back(
-            {string_of(word->if_contains("word")),
-             seconds_of(word->if_contains("start")),
-             seconds_of(word->if_contains("end")),
-             std::clamp(number_of(word->if_contains("conf")), 0.0, 1.0)}
+            {json_read::text(*word, "word"),
+             json_read::seconds(*word, "start"),
+             json_read::seconds(*word, "end"),
+             std::clamp(json_read::number(*word, "conf"), 0.0, 1.0)}
         );
     }
     return words;
@@ -95,26 +73,27 @@ std::string config_message(const VoskConfig& config) {
 }
 
 Result<Reply> parse_reply(std::string_view text) noexcept {
-    error_code error;
-    const auto value = json::parse({text.data(), text.size()}, error);
-    const auto* object = error ? nullptr : value.if_object();
-    if (object == nullptr) return make_error_code(ServiceErrc::protocol);
+    const auto message = json_read::object(text);
+    if (!message) return make_error_code(ServiceErrc::protocol);
     Reply reply;
+    const json::object* result = &*message;
     // With max_alternatives the text is inside, the best first.
-    if (const auto* const list = object->if_contains("alternatives")) {
-        const auto* const alternatives = list->if_array();
-        if (alternatives == nullptr) return make_error_code(ServiceErrc::protocol);
+    if (message->contains("alternatives")) {
         reply.kind = Reply::Kind::final;
-        object = alternatives->empty() ? nullptr : alternatives->front().if_object();
-        if (object == nullptr) return reply;
+        const auto* const list = json_read::array_in(*message, "alternatives");
+        if (list == nullptr) return make_error_code(ServiceErrc::protocol);
+        result = list->empty() ? nullptr : list->front().if_object();
+        if (result == nullptr) return reply;
     }
-    if (const auto* const final = object->if_contains("text")) {
+    if (result->contains("text")) {
         reply.kind = Reply::Kind::final;
-        reply.text = string_of(final);
-        reply.words = words_of(object->if_contains("result"));
-    } else if (const auto* const partial = object->if_contains("partial")) {
+        reply.text = json_read::text(*result, "text");
+        if (const auto* const words = json_read::array_in(*result, "result")) {
+            reply.words = words_of(*words);
+        }
+    } else if (result->contains("partial")) {
         reply.kind = Reply::Kind::partial;
-        reply.text = string_of(partial);
+        reply.text = json_read::text(*result, "partial");
     }
     return reply;
 }

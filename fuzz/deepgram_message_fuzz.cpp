@@ -1,0 +1,11 @@
+// Messages of Deepgram, within a call.
+
+#include "support/fuzz_speech_streams.hpp"
+
+#include <cstddef>
+#include <cstdint>
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    oavc::test::fuzz_deepgram_message({reinterpret_cast<const char*>(data), size});  // NOLINT
+    return 0;
+}
