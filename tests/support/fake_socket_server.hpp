@@ -61,7 +61,7 @@ public:
     /// Handshakes are answered with this status; 0: accepted.
     void refuse(int status) { refusal_ = status; }
     /// Connections are accepted by the kernel, and that is all, until thaw().
-    void freeze() { frozen_ = true; }
+    void freeze(bool frozen = true) { frozen_ = frozen; }
     void thaw() { frozen_ = false; }
     /// Every handshake takes this long.
     void delay_handshakes(milliseconds delay) { handshake_delay_ = delay; }
