@@ -100,7 +100,9 @@ TEST_F(TinyWhisper, SaysWordsWithTheirProbabilityAndTheSameOnesEachTime) {
     const auto engine = load_whisper_cpp(config());
     const auto decoder = engine->make_decoder();
     const Abort never;
+    testing::internal::CaptureStdout();
     const auto first = decoder->decode(voice(0, 2), parameters(), never);
+    EXPECT_EQ(testing::internal::GetCapturedStdout(), "") << "words of callers go nowhere else";
     ASSERT_TRUE(first) << first.error().message();
     ASSERT_EQ(first->segments.size(), 1u);
     EXPECT_THAT(first->segments[0].text, HasSubstr(" w"));

@@ -96,6 +96,7 @@ void DecodePool::work(Decoder& decoder) {
             stats_.audio_ms += whole_ms(length);
             ++(is_final ? stats_.finals : stats_.partials);
         }
+        const bool spoke = result && !result->segments.empty();
         log.debug(
             "whisper decoded",
             log::kv("final", is_final),
@@ -103,6 +104,7 @@ void DecodePool::work(Decoder& decoder) {
             log::kv("queue_ms", job->started - job->queued),
             log::kv("decode_ms", took),
             log::kv("language", result ? result->language : std::string{}),
+            log::kv("log_probability", spoke ? result->segments.front().mean_log_probability : 0.0),
             log::kv("outcome", result ? std::string{"ok"} : result.error().message())
         );
         if (job->settled.exchange(true)) continue;

@@ -276,10 +276,21 @@ std::shared_ptr<const WhisperEngine> load_whisper_cpp(const FasterWhisperConfig&
     whisper_log_set(to_our_log, nullptr);
     auto parameters = whisper_context_default_params();
     parameters.use_gpu = config.device != "cpu";
+    const auto began = Clock::now();
     std::string reason;
     try {
         Context context{whisper_init_from_file_with_params_no_state(path.c_str(), parameters)};
-        if (context != nullptr) return std::make_shared<CppEngine>(std::move(context));
+        if (context != nullptr) {
+            auto engine = std::make_shared<const CppEngine>(std::move(context));
+            log::Logger{}.info(
+                "Whisper is loaded",
+                log::kv("file", path.string()),
+                log::kv("multilingual", engine->multilingual()),
+                log::kv("gpu_allowed", parameters.use_gpu),
+                log::kv("took_ms", Clock::now() - began)
+            );
+            return engine;
+        }
         reason = "it is no ggml model of Whisper, or damaged";
     } catch (const std::exception& error) {
         reason = error.what();
