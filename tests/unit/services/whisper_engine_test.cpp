@@ -3,7 +3,9 @@
 
 #include "services/stt/whisper/whisper_engine.hpp"
 
+#include "async/worker_pool.hpp"
 #include "services/errors.hpp"
+#include "services/service_factory.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
 #include "services/stt/whisper/speech_span.hpp"
 #include "support/await.hpp"
@@ -233,6 +235,16 @@ TEST_F(TinyWhisper, ServesEightCallsAtOnce) {
     }
     EXPECT_EQ(stt.stats().finals, 8u);
     EXPECT_EQ(stt.stats().late, 0u);
+}
+
+TEST_F(TinyWhisper, TheFactoryMakesIt) {
+    async::WorkerPool workers{1, 8};
+    Config all;
+    all.whisper = config();
+    ServiceFactory factory{all, workers};
+    const auto stt = factory.make_stt("faster-whisper");
+    EXPECT_EQ(stt->name(), "faster-whisper");
+    EXPECT_TRUE(stt->capabilities().interim_results);
 }
 
 TEST_F(TinyWhisper, KnowsItsLanguagesByCodeOnly) {
