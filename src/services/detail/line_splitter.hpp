@@ -31,12 +31,13 @@ public:
             if (searched_ - begin_ > max_line_) fail();
             return std::nullopt;
         }
-        const auto line = cut(end);
-        begin_ = searched_ = end + 1;
-        if (line.size() > max_line_) {
+        // With its "\r", as it would have been counted had its end not been there yet.
+        if (end - begin_ > max_line_) {
             fail();
             return std::nullopt;
         }
+        const auto line = cut(end);
+        begin_ = searched_ = end + 1;
         return line;
     }
 

@@ -128,7 +128,7 @@ asio::awaitable<Result<void>> OllamaLlm::prepare(async::Shard& shard) {
         if (!config.pull_missing) {
             OllamaFailure missing = info.error();
             missing.what += "; fetch it with `oavc models ollama pull " + config.model +
-                            "`, or set pull_missing = yes";
+                            "`, or set pull_missing = true";
             co_return report(missing, config);
         }
         log::Logger{}.info("pulling model", kv("model", config.model), kv("percent", 0));

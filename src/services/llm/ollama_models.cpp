@@ -92,6 +92,13 @@ OllamaFailure not_understood() {
 
 }  // namespace
 
+std::string with_tag(std::string_view model) {
+    // A registry's port ("host:5000/m") is no tag.
+    const auto slash = model.rfind('/');
+    const auto name = slash == std::string_view::npos ? model : model.substr(slash);
+    return std::string{model} + (name.find(':') == std::string_view::npos ? ":latest" : "");
+}
+
 bool OllamaModelInfo::can(std::string_view capability) const noexcept {
     return std::ranges::find(capabilities, capability) != capabilities.end();
 }

@@ -24,6 +24,9 @@ struct OllamaFailure {
 template <class T>
 using OllamaResult = Result<T, OllamaFailure>;
 
+/// "m" means "m:latest" to the server; names are compared like this.
+std::string with_tag(std::string_view model);
+
 /// A model that lies on the server.
 struct OllamaModel {
     std::string name;           ///< with its tag: "qwen3:4b"

@@ -1,5 +1,6 @@
 #include "services/llm/ollama.hpp"
 
+#include "async/background.hpp"
 #include "services/llm/detail/ollama_protocol.hpp"
 #include "services/llm/ollama_models.hpp"
 #include "support/fake_ollama.hpp"
@@ -12,6 +13,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -293,6 +295,40 @@ TEST_P(Ollama, ADeadlineAroundNextLeavesNothingBehind) {
     EXPECT_EQ(late.error(), asio::error::timed_out);
     reply.reset();
     EXPECT_TRUE(client.settle_until([&] { return server.abandoned() == 1; }));
+}
+
+asio::awaitable<void> read_on(LlmReply* reply) {
+    for (;;) {
+        const auto event = co_await reply->next();
+        if (event.has_error()) co_return;
+    }
+}
+
+TEST_P(Ollama, AReplyMayGoRightAfterItsReaderWasCancelled) {
+    OllamaLlm service{config()};
+    std::optional<LlmClient> client{service};
+    std::size_t asked = 0;
+    for (const bool begun : {false, true}) {
+        server.behave([begun](ChatBehaviour& b) {
+            b.first_after = begun ? 0ms : 1h;
+            b.stall_after = 1;
+        });
+        auto reply = client->ask(LlmClient::question("Hi"));
+        std::optional<async::Background> reader{
+            std::in_place, client->shard.executor(), [](std::exception_ptr) { ADD_FAILURE(); }};
+        reader->spawn(read_on(reply.get()));
+        ++asked;
+        EXPECT_TRUE(client->settle_until([&] { return server.asks().size() == asked; }));
+        client->settle_until([before = Clock::now()] { return Clock::now() - before > 20ms; });
+        // As a call ends: nothing runs in between.
+        reader.reset();
+        reply.reset();
+        if (begun) {
+            client.reset();
+        } else {
+            EXPECT_TRUE(client->settle_until([&] { return server.abandoned() == asked; }));
+        }
+    }
 }
 
 TEST_P(Ollama, ARestartedServerIsNotNoticed) {

@@ -100,13 +100,6 @@ std::string written_out(const std::vector<ChatMessage>& messages) {
 
 }  // namespace
 
-std::string with_tag(std::string_view model) {
-    // A registry's port ("host:5000/m") is no tag.
-    const auto slash = model.rfind('/');
-    const auto name = slash == std::string_view::npos ? model : model.substr(slash);
-    return std::string{model} + (name.find(':') == std::string_view::npos ? ":latest" : "");
-}
-
 std::string ollama_request(const OllamaConfig& config, LlmRequest request, bool offer_tools) {
     const auto tools = std::move(request.tools);
     const auto messages = messages_to_send(std::move(request));

@@ -23,9 +23,6 @@ std::string ollama_request(const OllamaConfig& config, LlmRequest request, bool 
 /// because another one would load it anew.
 std::string ollama_warm_up(const OllamaConfig& config);
 
-/// "m" means "m:latest" to the server; names are compared like this.
-std::string with_tag(std::string_view model);
-
 /// The lines of /api/chat and /api/generate. Thinking is not spoken. A line with an error ends the
 /// reply with ServiceErrc::unavailable, and so does an end without the "done" line: what came
 /// before stands. Garbage is ServiceErrc::protocol.
