@@ -1,5 +1,6 @@
 #include "app/models.hpp"
 
+#include "app/ollama_models.hpp"
 #include "app/options.hpp"
 #include "async/run_blocking.hpp"
 #include "base/paths.hpp"
@@ -483,9 +484,11 @@ private:
 
 constexpr const char* help = R"(usage: oavc models list
        oavc models pull NAME [--from URL|FILE]
+       oavc models ollama …
 
 list   the models that oavc can use, and which are here
 pull   fetch one, check it, and put it where `oavc serve` looks for it
+ollama the models of an Ollama server; see `oavc models ollama --help`
 
   --from URL|FILE   take it from there instead of from its maintainers (http, https or a file)
 
@@ -587,6 +590,9 @@ fs::path pull_model(
 }
 
 int models_command(std::span<const std::string_view> arguments) {
+    if (!arguments.empty() && arguments[0] == "ollama") {
+        return ollama_models_command(arguments.subspan(1));
+    }
     const Options given{"models", arguments, options, 2};
     if (given.help()) {
         fmt::print("{}", help);
