@@ -101,7 +101,7 @@ const std::vector<Model>& models() {
             "small",
             487'601'967,
             "1be3a9b2063867b937e64e2ec7483364a79917e157fa98c5d94b5c1fffea987b",
-            "speech recognition (faster-whisper): hears better, four times as slow"
+            "speech recognition (faster-whisper): hears better, at 3.5 times the time"
         ),
         whisper(
             "small-q8_0",
