@@ -1,11 +1,13 @@
 #include "media/vad_webrtc.hpp"
 
 #include "base/assert.hpp"
+#include "media/comfort_noise.hpp"
 
 #include <webrtc/modules/audio_processing/include/audio_processing.h>
 #include <webrtc/modules/interface/module_common_types.h>
 
 #include <algorithm>
+#include <array>
 #include <cstddef>
 
 namespace oavc::media {
@@ -53,6 +55,7 @@ public:
             detection.set_likelihood(likelihood_of(aggressiveness)) == AudioProcessing::kNoError
         );
         OAVC_ASSERT(detection.Enable(true) == AudioProcessing::kNoError);
+        hear_noise();
     }
 
     SampleRate input_rate() const noexcept override { return rate; }
@@ -65,9 +68,24 @@ public:
         return {static_cast<float>(voiced) / 2, voiced > 0};
     }
 
-    void reset() noexcept override { apm_->Initialize(); }
+    void reset() noexcept override {
+        apm_->Initialize();
+        hear_noise();
+    }
 
 private:
+    /// Before it has heard noise it takes the first 80 ms of any line's for a voice: every call
+    /// would begin with an interruption. Noise above -45 dBFS still has to be learnt; speech is
+    /// heard as before, quiet one too.
+    void hear_noise() noexcept {
+        ComfortNoise noise{-45, 1};
+        std::array<Sample, chunk> samples{};
+        for (int i = 0; i < 10; ++i) {
+            noise.fill(samples);
+            has_voice(samples);
+        }
+    }
+
     int has_voice(Samples samples) noexcept {
         webrtc::AudioFrame frame;  // 7.7 KB of which only what we fill is read: no need to keep it
         frame.sample_rate_hz_ = rate.hz;

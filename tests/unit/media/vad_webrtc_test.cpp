@@ -1,6 +1,7 @@
 #include "media/vad_webrtc.hpp"
 
 #include "gtest/gtest.h"
+#include "media/comfort_noise.hpp"
 #include "media/vad_gate.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/clips.hpp"
@@ -52,6 +53,20 @@ TEST(WebRtcVad, SpeechEndsWhereItEndsAndNotAfterItsHangOver) {
         EXPECT_NEAR(
             static_cast<double>(stopped->last_voiced), static_cast<double>(end), 2.0 * frame
         ) << aggressiveness;
+    }
+}
+
+TEST(WebRtcVad, DoesNotTakeALinesFirstNoiseForAVoice) {
+    const auto factory = make_webrtc_vad(2);
+    for (const double dbfs : {-75.0, -68.0, -60.0, -50.0, -45.0}) {
+        const auto engine = factory->make();
+        for (const bool again : {false, true}) {
+            ComfortNoise noise{dbfs, 7};
+            test::Pcm pcm(100 * frame);
+            noise.fill(pcm);
+            EXPECT_EQ(voiced_frames(*engine, pcm), 0u) << dbfs << (again ? " after a reset" : "");
+            engine->reset();
+        }
     }
 }
 
