@@ -92,6 +92,7 @@ asio::awaitable<void> place_call(
     Conversation::Config config;
     config.longest = 90s;
     config.turns.interrupt_after = 1'500ms;
+    config.turns.reply_wait = 25s;
     Conversation::Listener listener;
     listener.answered = [&](const caller::Dialled&) {
         watch = std::make_shared<caller::ServerWatch>(
@@ -221,11 +222,12 @@ std::vector<std::string> problems_of(const CallFacts& call, const Combination& c
         }
         // The rest of the first answer would last five times as long.
         expect(
-            call.answer_lasted > 300ms && call.answer_lasted < 4s,
+            call.answer_lasted > 300ms && call.answer_lasted < 6s,
             "{} ms were heard as the second answer",
             call.answer_lasted.count()
         );
     }
+    const bool exact = combination.stt.exact;
     if (combination.tts.tones) {
         const auto old = loudest(answer_tones[0], call.heard_at_last);
         const auto right = loudest(answer_tones[1], call.heard_at_last);
@@ -236,7 +238,9 @@ std::vector<std::string> problems_of(const CallFacts& call, const Combination& c
             old.level,
             old.at.count()
         );
-        expect(right.level > 0.1, "the second answer was not heard ({:.2f})", right.level);
+        expect(
+            !exact || right.level > 0.1, "the second answer was not heard ({:.2f})", right.level
+        );
     }
 
     // What the server tells.
@@ -244,12 +248,13 @@ std::vector<std::string> problems_of(const CallFacts& call, const Combination& c
     const auto server = told_by(call.events);
     expect(server.barge_in, "the server noticed no interruption");
     expect(server.ended, "the server's call has not ended");
+    if (!exact) return problems;  // whatever it understood, or nothing: the conversation went on
     expect(same_words(server.said[0], greeting), "greeted with '{}'", server.said[0]);
     if (!expect(server.understood.size() == 2, "{} transcripts", server.understood.size()))
         return problems;
     for (std::size_t i = 0; i < exchanges.size(); ++i) {
         expect(
-            !combination.stt.exact || same_words(server.understood[i], exchanges[i].question),
+            same_words(server.understood[i], exchanges[i].question),
             "understood '{}' for '{}'",
             server.understood[i],
             exchanges[i].question
@@ -304,7 +309,15 @@ std::string ini_of(
            configured("tts", combination.tts, tts) +
            // PocketSphinx takes its phrases from it, whoever the model is.
            "[llm.scripted]\ndialogue_file = " + rigs::dialogue_file + "\n" +
-           "[agent]\nlanguage = en\ngreeting = " + std::string{greeting} + "\n";
+           "[agent]\nlanguage = en\ngreeting = " + std::string{greeting} +
+           // Long enough to be interrupted, like an answer.
+           "\nnot_understood = I am sorry, but I did not understand what you said just now. Please "
+           "say it again.\n"
+           // How long a machine takes that is full of calls is no matter here.
+           "[failover]\nfinal_transcript = 20s\nfirst_token = 20s\nnext_token = 20s\n"
+           "first_audio = 20s\nnext_audio = 20s\n"
+           "[turns]\nfinal_transcript = 25s\nfirst_token = 25s\nnext_token = 25s\n"
+           "first_audio = 25s\n";
 }
 
 /// A started server. Ports are chosen by chance: a busy one is tried again with others.

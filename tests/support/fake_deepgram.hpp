@@ -38,6 +38,8 @@ namespace oavc::test {
 class FakeDeepgram final : public FakeSocketServer {
 public:
     using Recognise = std::function<std::string(media::Samples)>;
+    using Synthesise =
+        std::function<std::vector<media::Sample>(const std::string& text, SampleRate rate)>;
 
     /// Troubles and habits of the recogniser.
     struct Listen {
@@ -91,6 +93,10 @@ public:
     /// Called on the server's thread with the audio since the last result that was final.
     void recognise(Recognise recognise) {
         with([&] { recognise_ = std::move(recognise); });
+    }
+    /// The voice's audio for a sentence, in place of its number.
+    void synthesise(Synthesise synthesise) {
+        with([&] { synthesise_ = std::move(synthesise); });
     }
     void listen(const Listen& habits) {
         with([&] { listen_ = habits; });
@@ -384,11 +390,14 @@ private:
         }
     }
 
-    static void synthesise(Voice& voice, const Speak& habits) {
-        const auto sample = voice_sample(++voice.sentences);
-        const auto samples =
-            static_cast<std::size_t>(voice.rate) / 100 * std::exchange(voice.text, {}).size();
-        const std::vector<media::Sample> audio(samples, sample);
+    void synthesise(Voice& voice, const Speak& habits) const {
+        const auto text = std::exchange(voice.text, {});
+        const SampleRate rate{static_cast<std::uint32_t>(voice.rate)};
+        const auto custom = with([&] { return synthesise_; });
+        const std::vector<media::Sample> numbered(
+            samples_in(10ms, rate) * text.size(), voice_sample(++voice.sentences)
+        );
+        const auto audio = custom ? custom(text, rate) : numbered;
         std::string bytes(audio.size() * sizeof(media::Sample), '\0');
         if (!audio.empty()) std::memcpy(bytes.data(), audio.data(), bytes.size());
         voice.sent_of_sentence = 0;
@@ -414,6 +423,7 @@ private:
     std::deque<std::string> texts_;
     std::string always_{"hello"};
     Recognise recognise_;
+    Synthesise synthesise_;
     Listen listen_;
     Speak speak_;
     std::vector<std::shared_ptr<Session>> sessions_;

@@ -14,13 +14,18 @@
 #include "caller/words.hpp"
 #include "media/frame.hpp"
 #include "media/level.hpp"
+#include "support/fake_deepgram.hpp"
 #include "support/fake_llama.hpp"
 #include "support/fake_ollama.hpp"
 #include "support/fake_openai.hpp"
 #include "support/fake_piper.hpp"
 #include "support/fake_vosk.hpp"
+#include "support/tiny_whisper_model.hpp"
+
+#include <unistd.h>
 
 #include <array>
+#include <filesystem>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -166,6 +171,54 @@ private:
     FakeVosk server_;
 };
 
+class DeepgramStt final : public ProviderRig {
+public:
+    DeepgramStt() {
+        server_.recognise([this](media::Samples audio) { return words_(audio, wideband); });
+    }
+    std::string ini() const override {
+        return "[stt.deepgram]\nurl = " + server_.listen_url() + "\napi_key = for-tests-only\n";
+    }
+    void expect(const Exchange& exchange) override { words_.expect(exchange.question); }
+    int open_connections() const override { return server_.open(); }
+
+private:
+    WordsAsHeard words_;
+    FakeDeepgram server_;
+};
+
+class DeepgramTts final : public ProviderRig {
+public:
+    DeepgramTts() { server_.synthesise(tone_saying); }
+    std::string ini() const override {
+        return "[tts.deepgram]\nurl = " + server_.speak_url() + "\napi_key = for-tests-only\n";
+    }
+    int open_connections() const override { return server_.open(); }
+
+private:
+    FakeDeepgram server_;
+};
+
+/// The real library with a model that writes nonsense: what it understands is no matter.
+class Whisper final : public ProviderRig {
+public:
+    std::string ini() const override {
+        static const std::string model = [] {
+            const auto path = std::filesystem::temp_directory_path() /
+                              ("oavc-tiny-whisper-" + std::to_string(::getpid()) + ".bin");
+            write_tiny_whisper(path);
+            return path.string();
+        }();
+        return "[stt.faster-whisper]\nmodel_path = " + model +
+               "\nlanguage = en\nbeam_size = 1\ncpu_threads = 1\n";
+    }
+};
+#ifdef OAVC_HAS_WHISPER
+inline const auto make_whisper = make<Whisper>();
+#else
+inline const std::function<std::unique_ptr<ProviderRig>()> make_whisper;
+#endif
+
 /// Words come one by one, so that an interruption finds the answer unfinished.
 class Llama final : public ProviderRig {
 public:
@@ -244,6 +297,11 @@ private:
 inline std::vector<Provider> stt_providers() {
     return {
         {"vosk", "vosk", rigs::make<rigs::Vosk>()},
+        {"deepgram", "deepgram", rigs::make<rigs::DeepgramStt>()},
+        {.name = "faster-whisper",
+         .id = "faster-whisper",
+         .make = rigs::make_whisper,
+         .exact = false},
         {"pocketsphinx", "pocketsphinx", rigs::make<rigs::Embedded>()},
     };
 }
@@ -261,6 +319,10 @@ inline std::vector<Provider> llm_providers() {
 inline std::vector<Provider> tts_providers() {
     return {
         {.name = "piper", .id = "piper", .make = rigs::make<rigs::Piper>(), .tones = true},
+        {.name = "deepgram",
+         .id = "deepgram",
+         .make = rigs::make<rigs::DeepgramTts>(),
+         .tones = true},
         {"flite", "flite", rigs::make<rigs::Embedded>()},
         {"espeak-ng", "espeak-ng", rigs::make<rigs::Embedded>()},
     };
