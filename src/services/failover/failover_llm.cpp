@@ -142,4 +142,14 @@ asio::awaitable<Result<void>> FailoverLlm::probe(async::Shard& shard) {
     return chain_->candidates.front().service->probe(shard);
 }
 
+asio::awaitable<Result<void>> FailoverLlm::prepare(async::Shard& shard) {
+    error_code failed;
+    for (const auto& candidate : chain_->candidates) {
+        const auto prepared = co_await candidate.service->prepare(shard);
+        if (prepared.has_error() && !failed) failed = prepared.error();
+    }
+    if (failed) co_return failed;
+    co_return Result<void>{};
+}
+
 }  // namespace oavc::services

@@ -31,6 +31,8 @@ public:
     ) override;
     /// The first candidate's; the health monitor asks each.
     asio::awaitable<Result<void>> probe(async::Shard& shard) override;
+    /// All of them, the fallback too; tells of the first that failed.
+    asio::awaitable<Result<void>> prepare(async::Shard& shard) override;
 
 private:
     std::unique_ptr<Chain<LlmKind>> chain_;

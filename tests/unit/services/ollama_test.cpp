@@ -3,6 +3,7 @@
 #include "async/background.hpp"
 #include "services/llm/detail/ollama_protocol.hpp"
 #include "services/llm/ollama_models.hpp"
+#include "services/service_factory.hpp"
 #include "support/fake_ollama.hpp"
 #include "support/llm_client.hpp"
 #include "support/tls_front.hpp"
@@ -432,6 +433,21 @@ TEST_P(Ollama, LoadsTheModelBeforeItIsAsked) {
     ASSERT_EQ(server.loads().size(), 1u);
     EXPECT_THAT(server.loads()[0], HasSubstr("\"num_ctx\":4096"));
     EXPECT_TRUE(server.asks().empty());
+}
+
+TEST_P(Ollama, IsPreparedBehindTheFailoverToo) {
+    async::Shard shard{9};
+    async::WorkerPool workers{1, 4};
+    Config all;
+    all.llm_provider = "openai";
+    all.llm_fallback = "ollama";
+    all.ollama = config();
+    ServiceFactory factory{all, workers};
+    const auto service = factory.make_llm();
+    EXPECT_TRUE(test::result_of(shard, service->prepare(shard)).has_value());
+    EXPECT_EQ(server.loads().size(), 1u);
+    server.remove_model("llama3.2:3b");
+    EXPECT_EQ(test::result_of(shard, service->prepare(shard)).error(), ServiceErrc::configuration);
 }
 
 TEST_P(Ollama, AMissingModelIsPulledWhereThatIsAllowed) {
