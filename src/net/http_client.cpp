@@ -2,6 +2,7 @@
 
 #include "net/detail/beast_websocket.hpp"
 #include "net/detail/client_http.hpp"
+#include "net/detail/connect_tcp.hpp"
 #include "net/detail/read_http.hpp"
 #include "net/url.hpp"
 
@@ -43,64 +44,10 @@ namespace beast = boost::beast;
 namespace http = boost::beast::http;
 namespace ssl = boost::asio::ssl;
 namespace websocket = boost::beast::websocket;
-using asio::ip::tcp;
 using detail::ClientStream;
 using detail::TlsStream;
 
 constexpr std::string_view user_agent = "oavc/" OAVC_VERSION;
-
-/// A look-up runs in getaddrinfo, which nothing can interrupt: whoever waits may leave, the answer
-/// then comes to this state and goes with it.
-struct LookUp : std::enable_shared_from_this<LookUp> {
-    explicit LookUp(const asio::any_io_executor& executor) : resolver{executor}, signal{executor} {}
-
-    void start(const std::string& host, std::uint16_t port) {
-        resolver.async_resolve(
-            host,
-            std::to_string(port),
-            [self =
-                 shared_from_this()](const error_code& failed, tcp::resolver::results_type found) {
-                self->done = true;
-                self->error = failed;
-                for (const auto& entry : found)
-                    self->endpoints.push_back(entry.endpoint());
-                self->signal.cancel();
-            }
-        );
-    }
-
-    tcp::resolver resolver;
-    asio::steady_timer signal;  ///< expires at the caller's deadline, cancelled by the answer
-    bool done{false};
-    error_code error;
-    std::vector<tcp::endpoint> endpoints;
-};
-
-asio::awaitable<Result<std::vector<tcp::endpoint>>> resolve(
-    const asio::any_io_executor& executor,
-    const std::string& host,
-    std::uint16_t port,
-    TimePoint deadline
-) {
-    std::vector<tcp::endpoint> endpoints;
-    error_code not_numeric;
-    const auto address = asio::ip::make_address(host, not_numeric);
-    if (!not_numeric) {
-        endpoints.emplace_back(address, port);
-        co_return endpoints;
-    }
-    const auto look_up = std::make_shared<LookUp>(executor);
-    look_up->signal.expires_at(deadline);
-    look_up->start(host, port);
-    if (!look_up->done) co_await look_up->signal.async_wait(as_result);
-    if (!look_up->done) {
-        look_up->resolver.cancel();
-        const bool late = Clock::now() >= deadline;
-        co_return error_code{late ? asio::error::timed_out : asio::error::operation_aborted};
-    }
-    if (look_up->error) co_return look_up->error;
-    co_return std::move(look_up->endpoints);
-}
 
 /// A certificate is accepted when it chains to a trusted one and names `host`.
 Result<TlsStream> make_tls(
@@ -125,21 +72,6 @@ Result<TlsStream> make_tls(
         return error_code{static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category()};
     }
     return tls;
-}
-
-asio::awaitable<Result<tcp::socket>> connect_tcp(
-    async::Shard& shard, const Url& url, TimePoint deadline
-) {
-    const auto executor = shard.executor();
-    auto endpoints = co_await resolve(executor, url.host, url.port, deadline);
-    if (endpoints.has_error()) co_return endpoints.error();
-    beast::tcp_stream stream{executor};
-    stream.expires_at(deadline);
-    auto [error, chosen] = co_await stream.async_connect(*endpoints, as_result);
-    if (error) co_return detail::plain(error);
-    error_code ignored;
-    stream.socket().set_option(tcp::no_delay{true}, ignored);
-    co_return stream.release_socket();
 }
 
 asio::awaitable<Result<HttpResponse>> exchange(
@@ -265,7 +197,7 @@ HttpResponse head_of(const http::response_header<>& header) {
 asio::awaitable<Result<ClientStream>> connect(
     async::Shard& shard, const Url& url, const std::string& ca_file, TimePoint deadline
 ) {
-    auto socket = co_await connect_tcp(shard, url, deadline);
+    auto socket = co_await detail::connect_tcp(shard.executor(), url.host, url.port, deadline);
     if (socket.has_error()) co_return socket.error();
     beast::tcp_stream stream{std::move(*socket)};
     stream.expires_at(deadline);

@@ -37,7 +37,8 @@ Result<Url> parse_url(std::string_view text) {
     for (const char c : text.substr(0, colon))
         url.scheme += lower(c);
     url.port = default_port(url.scheme);
-    if (url.port == 0) return NetErrc::bad_url;
+    const bool bare_tcp = url.scheme == "tcp";
+    if (url.port == 0 && !bare_tcp) return NetErrc::bad_url;
     text.remove_prefix(colon + 3);
 
     const auto end = text.find_first_of("/?#");
@@ -75,6 +76,7 @@ Result<Url> parse_url(std::string_view text) {
             return NetErrc::bad_url;
         }
     }
+    if (url.port == 0) return NetErrc::bad_url;
     return url;
 }
 

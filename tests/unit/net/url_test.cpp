@@ -26,6 +26,7 @@ TEST(ParseUrl, FillsInTheSchemesPortAndTheRootPath) {
     EXPECT_EQ(parse_url("http://h?x=1")->target, "/?x=1");
     EXPECT_EQ(parse_url("http://h:/x")->port, 80);
     EXPECT_EQ(parse_url("https://h:443")->authority(), "h");
+    EXPECT_EQ(parse_url("tcp://h:10300")->port, 10300) << "which has none of its own";
 }
 
 TEST(ParseUrl, KnowsIpv6Addresses) {
@@ -46,6 +47,7 @@ TEST(ParseUrl, RefusesWhatIsNoUrlOrCouldSmuggleARequest) {
           "http://h:0/",
           "http://h:65536/",
           "http://h:8x/",
+          "tcp://h",
           "http://[::1",
           "http://[::1]x/",
           "http://h/a b",
