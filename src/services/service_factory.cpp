@@ -14,11 +14,13 @@
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/stt/vosk.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
+#include "services/stt/wyoming_stt.hpp"
 #include "services/tts/deepgram_tts.hpp"
 #include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/piper.hpp"
+#include "services/tts/wyoming_tts.hpp"
 
 #include <fstream>
 #include <stdexcept>
@@ -159,6 +161,7 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
         auto engine = whisper::load_whisper_cpp(config_.whisper);
         return std::make_unique<whisper::FasterWhisperStt>(std::move(engine), config_.whisper);
     }
+    if (provider == "wyoming") return std::make_unique<WyomingStt>(config_.wyoming_stt);
     throw std::runtime_error{unknown_provider(provider, "[stt] provider", known_stt_providers)};
 }
 
@@ -172,6 +175,7 @@ std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) 
 
 std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
     if (provider == "piper") return std::make_unique<PiperTts>(config_.piper);
+    if (provider == "wyoming") return std::make_unique<WyomingTts>(config_.wyoming_tts);
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
     if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
     if (provider == "deepgram") return std::make_unique<DeepgramTts>(config_.deepgram_tts);

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/signal.hpp"
+#include "net/tcp.hpp"
 #include "net/websocket.hpp"
 #include "observability/log.hpp"
 #include "services/detail/stream_error.hpp"
@@ -29,9 +30,15 @@ inline bool is_binary(const net::WsMessage& message) { return message.binary; }
 inline std::uint16_t close_code_of(const net::WebSocket& socket) {
     return socket.peer_close_code();
 }
+inline void send_request(net::TcpStream& stream, const std::string& request) {
+    static_cast<void>(stream.send(request));
+}
+inline std::string_view data_of(std::string_view bytes) { return bytes; }
+inline bool is_binary(std::string_view) { return true; }
+inline std::uint16_t close_code_of(const net::TcpStream&) { return 0; }
 
 /// One call's voice at a server that synthesises one sentence after another on a connection. Each
-/// sentence takes a connection from `Supply` (WarmWebSocket and its like) and drops it when it is
+/// sentence takes a connection from `Supply` (WarmWebSocket, WarmTcp) and drops it when it is
 /// cancelled: nothing of it can reach the next. A connection that was dead when it was taken is
 /// replaced once.
 ///

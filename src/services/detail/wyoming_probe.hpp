@@ -1,0 +1,17 @@
+#pragma once
+
+#include "async/awaitable.hpp"
+#include "async/shard.hpp"
+#include "base/result.hpp"
+#include "services/config.hpp"
+
+namespace oavc::services {
+
+/// Asks a Wyoming server to describe itself, within the connect timeout. Errors as service_error()
+/// has them, and ServiceErrc::protocol.
+asio::awaitable<Result<void>> probe_wyoming(async::Shard& shard, Endpoint endpoint);
+
+/// "tr-TR" as Wyoming's recognisers want it: "tr".
+std::string language_code(std::string_view language);
+
+}  // namespace oavc::services
