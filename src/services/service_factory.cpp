@@ -16,6 +16,7 @@
 #include "services/stt/whisper/faster_whisper_stt.hpp"
 #include "services/stt/wyoming_stt.hpp"
 #include "services/tts/deepgram_tts.hpp"
+#include "services/tts/elevenlabs.hpp"
 #include "services/tts/embedded_tts.hpp"
 #include "services/tts/espeak_tts.hpp"
 #include "services/tts/flite_tts.hpp"
@@ -176,6 +177,7 @@ std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) 
 std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
     if (provider == "piper") return std::make_unique<PiperTts>(config_.piper);
     if (provider == "wyoming") return std::make_unique<WyomingTts>(config_.wyoming_tts);
+    if (provider == "elevenlabs") return std::make_unique<ElevenLabsTts>(config_.elevenlabs);
     if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
     if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
     if (provider == "deepgram") return std::make_unique<DeepgramTts>(config_.deepgram_tts);

@@ -105,6 +105,12 @@ protected:
     /// One connection, until it ends.
     virtual asio::awaitable<void> serve(net::WebSocket& socket) = 0;
 
+    /// A status to refuse this handshake with; 0: welcome.
+    virtual int check(const net::HttpRequest& request) {
+        static_cast<void>(request);
+        return 0;
+    }
+
     Trouble current_trouble() const {
         const std::lock_guard lock{mutex_};
         return trouble_;
@@ -155,7 +161,7 @@ private:
             const std::lock_guard lock{mutex_};
             handshake_ = request;
         }
-        const int status = refuse_with_;
+        const int status = refuse_with_ != 0 ? refuse_with_.load() : check(request);
         if (status == 0) return std::nullopt;
         net::HttpResponse refusal;
         refusal.status = status;
