@@ -148,6 +148,7 @@ protected:
     ElevenLabsConfig config() const {
         ElevenLabsConfig made;
         made.endpoint.url = server_.base_url();
+        made.endpoint.connect_timeout = 20s;
         made.api_key = "secret";
         made.voice_id = "voice1";
         made.output_format = "pcm_16000";

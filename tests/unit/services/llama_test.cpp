@@ -198,6 +198,7 @@ protected:
     LlamaConfig config() const {
         LlamaConfig made;
         made.endpoint.url = server_.url();
+        made.endpoint.connect_timeout = 20s;
         return made;
     }
     LlmSession& session(const LlamaConfig& config) {

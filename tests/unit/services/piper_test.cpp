@@ -111,7 +111,8 @@ TEST(PiperExchange, KnowsEverySpelling) {
         R"({"type":"end"})",
         R"({"type":"audio_end"})",
         R"({"status":"completed"})",
-        R"({"status":"completed","type":"whatever"})"};
+        R"({"status":"completed","type":"whatever"})",
+        R"({"status":"completed","error":null})"};
     const std::vector<std::string> errors{
         R"({"type":"error","message":"no such voice"})", R"({"error":"no such voice"})"};
     PiperExchange exchange{"a", "", medium};
@@ -149,6 +150,7 @@ protected:
     PiperConfig config() const {
         PiperConfig made;
         made.endpoint.url = server_.url();
+        made.endpoint.connect_timeout = 20s;
         return made;
     }
     TtsSession& session(const PiperConfig& config, TtsOptions options = {}) {

@@ -191,6 +191,7 @@ protected:
     WyomingTtsConfig config() const {
         WyomingTtsConfig made;
         made.endpoint.url = server_.url();
+        made.endpoint.connect_timeout = 20s;
         return made;
     }
     TtsSession& session(const WyomingTtsConfig& config, TtsOptions options = {"tr", ""}) {
@@ -306,6 +307,7 @@ protected:
     SttStream& stream(const std::string& language = "tr-TR") {
         WyomingSttConfig config;
         config.endpoint.url = server_.url();
+        config.endpoint.connect_timeout = 20s;
         service_.emplace(config);
         stream_ = test::value_of(shard_, service_->open(shard_, {language}));
         return *stream_;

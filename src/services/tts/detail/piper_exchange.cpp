@@ -58,8 +58,10 @@ error_code PiperExchange::on_text(std::string_view text) {
 
     auto word = text_at(*message, "status");
     if (word.empty()) word = text_at(*message, "type");
-    if (message->contains("error") || word == "error") {
-        complaint_ = text_at(*message, message->contains("error") ? "error" : "message");
+    const auto* const error = message->if_contains("error");
+    const bool failed = error != nullptr && !error->is_null();
+    if (failed || word == "error") {
+        complaint_ = text_at(*message, failed ? "error" : "message");
         return make_error_code(ServiceErrc::unavailable);
     }
     if (is_one_of(word, start_words)) {
