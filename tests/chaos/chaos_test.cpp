@@ -217,8 +217,10 @@ private:
     std::vector<Caller*>& callers_;
 };
 
-services::FailoverConfig limits() {
+services::FailoverConfig limits(bool hedge) {
     services::FailoverConfig config;
+    config.hedge = hedge;
+    config.hedge_at_least = 100ms;
     config.final_transcript = deadline;
     config.first_token = deadline;
     config.next_token = deadline;
@@ -246,7 +248,7 @@ pipeline::Config call_config() {
 /// The server under test, in parts, with a provider of each kind that can be harmed.
 class World {
 public:
-    World() {
+    explicit World(bool hedge = false) : limits_{limits(hedge)} {
         vosk.say_always("hello there");
         llama.model([](const std::string&) { return std::string{"Yes."}; });
         spare_ears->answers.assign(100'000, "hello there");
@@ -265,23 +267,23 @@ public:
             watched(ServiceKind::stt, "vosk", std::make_unique<services::VoskStt>(vosk_config))
         );
         ears.push_back(watched(ServiceKind::stt, "spare", std::move(spare_ears_)));
-        stt = std::make_unique<services::FailoverStt>(std::move(ears), limits());
+        stt = std::make_unique<services::FailoverStt>(std::move(ears), limits_);
 
         std::vector<services::Candidate<services::LlmService>> minds;
         minds.push_back(
             watched(ServiceKind::llm, "llama", std::make_unique<services::LlamaLlm>(llama_config))
         );
         minds.push_back(watched(ServiceKind::llm, "spare", std::make_unique<services::FakeLlm>()));
-        llm = std::make_unique<services::FailoverLlm>(std::move(minds), limits());
+        llm = std::make_unique<services::FailoverLlm>(std::move(minds), limits_);
 
         std::vector<services::Candidate<services::TtsService>> mouths;
         mouths.push_back(
             watched(ServiceKind::tts, "piper", std::make_unique<services::PiperTts>(piper_config))
         );
         mouths.push_back(watched(ServiceKind::tts, "spare", std::move(spare_voice_)));
-        tts = std::make_unique<services::FailoverTts>(std::move(mouths), limits());
+        tts = std::make_unique<services::FailoverTts>(std::move(mouths), limits_);
 
-        health.emplace(probes, limits().probe_interval, shards[0], log::Logger{});
+        health.emplace(probes, limits_.probe_interval, shards[0], log::Logger{});
         manager.emplace(
             call_config(),
             pipeline::Services{*stt, *llm, *tts, vad},
@@ -322,7 +324,7 @@ public:
         ServiceKind kind, const std::string& name, std::unique_ptr<Made> made
     ) {
         Provider::Identity identity{kind, name, name == "spare", ""};
-        auto provider = std::make_shared<Provider>(std::move(identity), limits().breaker, &metrics);
+        auto provider = std::make_shared<Provider>(std::move(identity), limits_.breaker, &metrics);
         auto probe = [asked = made.get()](async::Shard& shard) { return asked->probe(shard); };
         probes.push_back({provider, std::move(probe)});
         return {std::move(made), std::move(provider)};
@@ -350,11 +352,14 @@ public:
         std::abort();
     }
 
+    const services::FailoverConfig limits_;
     test::FakeVosk vosk;
     test::FakeLlama llama;
     test::FakePiper piper;
     std::unique_ptr<services::FakeStt> spare_ears_{std::make_unique<services::FakeStt>()};
     services::FakeStt* spare_ears{spare_ears_.get()};
+    std::unique_ptr<services::FakeLlm> spare_mind_{std::make_unique<services::FakeLlm>()};
+    services::FakeLlm* spare_mind{spare_mind_.get()};
     std::unique_ptr<services::FakeTts> spare_voice_{std::make_unique<services::FakeTts>()};
     services::FakeTts* spare_voice{spare_voice_.get()};
     metrics::Registry metrics;
@@ -394,6 +399,57 @@ bool within(Clock::duration limit, Condition condition) {
     return true;
 }
 
+void print_row(
+    std::string_view provider,
+    std::string_view fault,
+    const auto& running,
+    const auto& turns,
+    const auto& failed,
+    const auto& silence,
+    std::string_view opened = "-",
+    std::string_view closed = "-"
+) {
+    fmt::print(
+        "{:<8} {:<16} {:>6} {:>6} {:>7} {:>11} {:>10} {:>10}\n",
+        provider,
+        fault,
+        running,
+        turns,
+        failed,
+        silence,
+        opened,
+        closed
+    );
+    std::fflush(stdout);
+}
+
+/// Prints what the callers noticed since the last report, and holds it to what was promised.
+void report(
+    World& world,
+    std::string_view provider,
+    std::string_view fault,
+    std::string_view opened = "-",
+    std::string_view closed = "-"
+) {
+    const auto totals = world.ledger.take();
+    print_row(
+        provider,
+        fault,
+        calls - world.ended,
+        totals.turns,
+        totals.failed,
+        totals.longest_silence.count(),
+        opened,
+        closed
+    );
+    EXPECT_EQ(world.ended, 0u) << provider << ' ' << fault << ": calls ended";
+    EXPECT_EQ(totals.failed, 0) << provider << ' ' << fault;
+    EXPECT_GE(totals.turns, static_cast<int>(calls)) << provider << ' ' << fault;
+    EXPECT_LE(totals.longest_silence, deadline + allowance) << provider << ' ' << fault;
+}
+
+std::string since(TimePoint then) { return fmt::format("{:.0f}", to_ms(Clock::now() - then)); }
+
 TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
     log::configure({.level = log::Level::error});
     World world;
@@ -430,46 +486,12 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
         {"piper", "restarted", [&] { restart(world.piper); }, [] {}, false},
     };
 
-    fmt::print(
-        "{:<8} {:<10} {:>6} {:>6} {:>7} {:>11} {:>11} {:>14}\n",
-        "provider",
-        "fault",
-        "calls",
-        "turns",
-        "failed",
-        "silence ms",
-        "opened ms",
-        "closed ms"
+    print_row(
+        "provider", "fault", "calls", "turns", "failed", "silence ms", "opened ms", "closed ms"
     );
-    const auto report = [&](const std::string& provider,
-                            const std::string& fault,
-                            const std::string& opened,
-                            const std::string& closed) {
-        const auto totals = world.ledger.take();
-        fmt::print(
-            "{:<8} {:<10} {:>6} {:>6} {:>7} {:>11} {:>11} {:>14}\n",
-            provider,
-            fault,
-            calls - world.ended,
-            totals.turns,
-            totals.failed,
-            totals.longest_silence.count(),
-            opened,
-            closed
-        );
-        std::fflush(stdout);
-        EXPECT_EQ(world.ended, 0u) << provider << ' ' << fault << ": calls ended";
-        EXPECT_EQ(totals.failed, 0) << provider << ' ' << fault;
-        EXPECT_GE(totals.turns, static_cast<int>(calls)) << provider << ' ' << fault;
-        EXPECT_LE(totals.longest_silence, deadline + allowance) << provider << ' ' << fault;
-    };
-    const auto since = [](TimePoint then) {
-        return fmt::format("{:.0f}", to_ms(Clock::now() - then));
-    };
-
     EXPECT_TRUE(world.health->wait_for_first_answers(10s));
     std::this_thread::sleep_for(fault_time);
-    report("-", "none", "-", "-");
+    report(world, "-", "none");
 
     for (const auto& fault : faults) {
         Provider& provider = world.provider(fault.provider);
@@ -493,9 +515,61 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
         EXPECT_TRUE(closes) << fault.provider << ' ' << fault.what << ": the breaker stays open";
         const auto closed = was_closed ? std::string{"-"} : since(healed);
         std::this_thread::sleep_for(2s);  // the first provider serves everybody again
-        report(fault.provider, fault.what, opened, closed);
+        report(world, fault.provider, fault.what, opened, closed);
     }
     EXPECT_TRUE(world.health->usable());
+}
+
+TEST(Chaos, HedgingHidesAProviderThatIsMerelySlow) {
+    log::configure({.level = log::Level::error});
+    World world{true};
+    std::this_thread::sleep_for(fault_time);  // until it is known what is usual
+    report(world, "-", "none, hedged");
+    constexpr milliseconds slow{900};
+    const auto hedges = [&](const std::string& kind) {
+        return world.metrics
+            .counter(
+                "oavc_provider_hedges_total",
+                "Turns in which this provider was asked too because the first was late.",
+                {{"kind", kind}, {"provider", "spare"}, {"outcome", "won"}}
+            )
+            .value();
+    };
+    world.llama.trouble({.delay = slow});
+    std::this_thread::sleep_for(fault_time);
+    world.llama.trouble({});
+    EXPECT_GT(hedges("llm"), 0);
+    report(world, "llama", "slowed, hedged");
+    world.piper.trouble({.delay = slow});
+    std::this_thread::sleep_for(fault_time);
+    world.piper.trouble({});
+    EXPECT_GT(hedges("tts"), 0);
+    report(world, "piper", "slowed, hedged");
+}
+
+TEST(Chaos, WhenEverythingIsDownEveryCallerIsToldAndLetGo) {
+    log::configure({.level = log::Level::error});
+    World world;
+    std::this_thread::sleep_for(fault_time);
+    report(world, "-", "none");
+    const auto harmed = Clock::now();
+    world.llama.stop();
+    world.shards[0].post([&] {
+        world.spare_mind->fallback.events.clear();
+        world.spare_mind->fallback.failure = services::ServiceErrc::unavailable;
+    });
+    EXPECT_TRUE(within(30s, [&] { return world.ended == calls; }));
+    const auto totals = world.ledger.take();
+    print_row(
+        "llm",
+        "all down, gone " + since(harmed),
+        calls - world.ended,
+        totals.turns,
+        totals.failed,
+        totals.longest_silence.count()
+    );
+    EXPECT_EQ(totals.failed, static_cast<int>(calls)) << "each hears the apology, once";
+    EXPECT_LE(totals.longest_silence, deadline + allowance);
 }
 
 }  // namespace

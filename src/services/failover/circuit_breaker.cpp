@@ -84,6 +84,12 @@ void CircuitBreaker::on_probe_answered() {
     trying_ = false;
 }
 
+bool CircuitBreaker::available(TimePoint now) const {
+    const std::lock_guard lock{mutex_};
+    if (state_ == State::open) return now >= open_until_;
+    return state_ == State::closed || !trying_;
+}
+
 CircuitBreaker::State CircuitBreaker::state() const {
     const std::lock_guard lock{mutex_};
     return state_;

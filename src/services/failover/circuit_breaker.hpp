@@ -44,6 +44,8 @@ public:
     /// A health probe was answered. Requests decide, but they need not wait any longer to try.
     void on_probe_answered();
 
+    /// try_begin() would allow a request.
+    bool available(TimePoint now) const;
     State state() const;
     /// Open: when a request may try.
     TimePoint open_until() const;

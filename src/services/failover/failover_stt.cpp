@@ -21,8 +21,8 @@ namespace {
 
 /// Longer utterances are cut by the turn machine anyway.
 constexpr milliseconds longest_kept{30'000};
-/// Room that is kept between utterances; longer ones borrow more.
-constexpr milliseconds usual_utterance{1'000};
+/// Room that an utterance gets at once; a longer one gets more.
+constexpr milliseconds usual_utterance{2'000};
 /// Replayed at once: every recogniser takes so much. What is longer follows at `replay_speed`, so
 /// that no bounded queue of a recogniser overflows.
 constexpr milliseconds replay_burst{5'000};
@@ -30,6 +30,8 @@ constexpr milliseconds replay_step{500};
 constexpr int replay_speed = 25;
 /// Results that the call has not fetched; a call fetches at once.
 constexpr std::size_t most_events = 64;
+/// Utterances without a final. The call takes the oldest for lost long before.
+constexpr std::size_t most_waiting = 4;
 
 std::vector<Provider*> providers_of(const std::vector<Candidate<SttService>>& candidates) {
     std::vector<Provider*> all;
@@ -43,6 +45,22 @@ std::vector<Provider*> providers_of(const std::vector<Candidate<SttService>>& ca
 /// One call's recognisers. Shared by the wrapper's stream and the coroutines that read the inner
 /// streams. Thread: the call's shard.
 struct FailoverStt::Call : std::enable_shared_from_this<Call> {
+    struct Line;
+
+    /// One utterance, from begin() to its final. A caller may go on before the final of what he
+    /// said is there: then two wait.
+    struct Utterance {
+        UtteranceId id;
+        std::vector<media::Sample> audio;  ///< so far, for whoever has to hear it anew
+        bool ended{false};
+        bool hopeless{false};  ///< everybody failed it: its final will be empty
+        Choice::Asked asked;
+        std::optional<Attempt> attempt;  ///< of the candidate that hears it
+        std::shared_ptr<Line> line;      ///< that hears it; null: nobody
+        std::size_t given{0};            ///< samples that the line has
+        TimePoint waiting_since{};       ///< its end, or the change to another recogniser
+    };
+
     /// An inner stream: one candidate's, from before it is open until it fails.
     struct Line {
         std::size_t index{0};
@@ -50,12 +68,13 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         std::unique_ptr<async::Background> task;
         std::optional<media::Resampler> resampler;
         std::vector<media::Sample> resampled;
-        std::size_t given{0};  ///< samples of the utterance, while it is replayed
-        bool current{false};   ///< it has all audio so far: the rest is passed on as it comes
+        std::shared_ptr<Utterance> feeding;  ///< begun, and not ended yet
+        bool caught_up{false};               ///< it has all audio of that: more goes on as it comes
         bool dropped{false};
 
         void drop() noexcept {
             dropped = true;
+            feeding.reset();
             task.reset();
             stream.reset();
         }
@@ -73,108 +92,119 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
           options{std::move(asked)},
           rate{from.front().service->capabilities().input_rate},
           choice{providers_of(from), with.breaker.open_for},
-          changed{on.executor()},
-          lines(from.size()) {
-        audio.reserve(samples_in(usual_utterance, rate));
-    }
+          changed{on.executor()} {}
 
-    // ── the utterance ───────────────────────────────────────────────────────────────────────────
+    // ── the utterances ──────────────────────────────────────────────────────────────────────────
 
     void begin(UtteranceId id) {
-        leave();
-        utterance = id;
-        active = true;
-        ended = false;
-        hopeless = false;
-        asked.clear();
-        serve(Clock::now());
+        if (waiting.size() >= most_waiting) forget(waiting.front());
+        open = std::make_shared<Utterance>();
+        open->id = id;
+        open->audio.reserve(samples_in(usual_utterance, rate));
+        waiting.push_back(open);
+        serve(open, Clock::now());
     }
 
     void push(media::FrameView frame) {
-        if (!active) return;
+        if (!open) return;
+        auto& audio = open->audio;
         const auto room = samples_in(longest_kept, rate) - audio.size();
         const auto kept = frame.samples.first(std::min(room, frame.samples.size()));
         audio.insert(audio.end(), kept.begin(), kept.end());
-        if (serving && serving->current) give(*serving, frame.samples);
+        const auto& line = open->line;
+        if (line && line->feeding == open && line->caught_up) {
+            give(*line, frame.samples);
+            open->given = audio.size();
+        }
     }
 
     void end() {
-        if (!active || ended) return;
-        ended = true;
-        ended_at = Clock::now();
-        waiting_since = ended_at;
-        if (hopeless) {
-            finish_empty();
-        } else if (serving && serving->current) {
-            finish(*serving);
+        if (!open) return;
+        const auto ended = std::exchange(open, nullptr);
+        ended->ended = true;
+        ended->waiting_since = Clock::now();
+        if (ended->hopeless) {
+            finish_empty(ended);
+        } else if (ended->line && ended->line->feeding == ended && ended->line->caught_up) {
+            finish(*ended->line);
         }
         changed.notify();
     }
 
+    /// Of the latest utterance, whether it has ended or not.
     void cancel() {
-        if (serving && serving->stream && utterance_known_to_serving) serving->stream->cancel();
-        leave();
-        events.clear();
+        const auto latest = open || waiting.empty() ? open : waiting.back();
+        open.reset();
+        if (!latest) return;
+        if (const auto& line = latest->line; line && line->stream) {
+            if (line->feeding == latest || latest->ended) line->stream->cancel();
+        }
+        forget(latest);
         changed.notify();
     }
 
-    /// Nobody hears the utterance any more.
-    void leave() {
-        active = false;
-        attempt.reset();
-        utterance_known_to_serving = false;
-        if (serving) serving->current = false;
-        serving.reset();
-        audio.clear();
-        if (audio.capacity() > 2 * samples_in(usual_utterance, rate)) {
-            std::vector<media::Sample>{}.swap(audio);
-            audio.reserve(samples_in(usual_utterance, rate));
+    /// Nobody waits for its final any more.
+    void forget(const std::shared_ptr<Utterance>& gone) {
+        const auto utterance = gone;  // `gone` may be an element of what is erased from
+        if (utterance->line && utterance->line->feeding == utterance) {
+            utterance->line->feeding.reset();
         }
+        utterance->attempt.reset();
+        utterance->line.reset();
+        std::erase(waiting, utterance);
+        std::erase_if(events, [&](const SttEvent& event) {
+            return event.utterance == utterance->id;
+        });
     }
 
     /// Gives the utterance, as far as it is known, to the next usable candidate.
-    void serve(TimePoint now) {
-        auto picked = choice.pick(asked, now);
+    void serve(const std::shared_ptr<Utterance>& utterance, TimePoint now) {
+        utterance->line.reset();
+        utterance->given = 0;
+        auto picked = choice.pick(utterance->asked, now);
         if (!picked) {
-            nobody_left();
+            nobody_left(utterance);
             return;
         }
-        attempt.emplace(std::move(picked->attempt));
-        waiting_since = now;
-        utterance_known_to_serving = false;
-        auto& line = lines[picked->index];
-        const bool opened = line && line->stream;
-        if (!line) line = connect(picked->index);
-        serving = line;
-        if (opened) replay(serving);
+        utterance->attempt.emplace(std::move(picked->attempt));
+        utterance->waiting_since = now;
+        utterance->line = line_to(picked->index);
+        utterance->line->feeding = utterance;
+        utterance->line->caught_up = false;
+        if (utterance->line->stream) replay(utterance->line);
     }
 
-    void nobody_left() {
+    void nobody_left(const std::shared_ptr<Utterance>& utterance) {
         const bool some_may_recover = std::ranges::any_of(candidates, [](const auto& candidate) {
             return candidate.provider->snapshot().breaker == CircuitBreaker::State::closed;
         });
-        leave();
         if (!some_may_recover) {
             failure = last_error;
-        } else if (ended) {
-            active = true;  // for finish_empty
-            finish_empty();
+        } else if (utterance->ended) {
+            finish_empty(utterance);
         } else {
-            active = true;
-            hopeless = true;
+            utterance->hopeless = true;
         }
         changed.notify();
     }
 
-    void finish_empty() {
+    void finish_empty(const std::shared_ptr<Utterance>& utterance) {
         SttEvent nothing;
         nothing.kind = SttEvent::Kind::final;
-        nothing.utterance = utterance;
+        nothing.utterance = utterance->id;
+        forget(utterance);
         events.push_back(std::move(nothing));
-        leave();
     }
 
     // ── one recogniser ──────────────────────────────────────────────────────────────────────────
+
+    /// A stream with a candidate that hears nobody at the moment: an open one or one that opens.
+    std::shared_ptr<Line> line_to(std::size_t index) {
+        for (const auto& line : lines) {
+            if (line->index == index && !line->feeding) return line;
+        }
+        return connect(index);
+    }
 
     /// Begins to open a stream with a candidate, or to read the one that it has.
     std::shared_ptr<Line> connect(std::size_t index, std::unique_ptr<SttStream> stream = {}) {
@@ -186,6 +216,7 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         line->task = std::make_unique<async::Background>(
             shard.executor(), [](std::exception_ptr) {}  // read() catches
         );
+        lines.push_back(line);
         line->task->spawn(read(shared_from_this(), line));
         return line;
     }
@@ -200,7 +231,8 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         } catch (const std::exception&) {
             error = make_error_code(ServiceErrc::unavailable);
         }
-        if (!line->dropped) self->lost(line, fault(error));
+        // Between utterances a broken stream is nobody's business: the next one opens it anew.
+        if (!line->dropped) self->lose(line, fault(error));
     }
 
     static asio::awaitable<error_code> read_until_error(
@@ -212,7 +244,7 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
             if (line->dropped) co_return error_code{};
             if (!opened) co_return opened.error();
             line->stream = std::move(*opened);
-            if (self->serving == line) self->replay(line);
+            if (line->feeding) self->replay(line);
         }
         for (;;) {
             auto next = line->stream->next();
@@ -220,44 +252,43 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
             if (line->dropped) co_return error_code{};
             if (!event) co_return event.error();
             self->heard(line, std::move(*event));
+            if (line->dropped) co_return error_code{};
         }
     }
 
-    /// Begins the utterance with a recogniser that joins late or from the start.
+    /// Begins the utterance with a recogniser that joins late, or from the start.
     void replay(const std::shared_ptr<Line>& line) {
-        line->stream->begin(utterance);
-        utterance_known_to_serving = true;
-        line->given = 0;
-        line->current = false;
+        line->stream->begin(line->feeding->id);
         if (line->resampler) line->resampler->reset();
         if (!give_more(*line, samples_in(replay_burst, rate))) {
-            line->task->spawn(replay_rest(shared_from_this(), line, utterance));
+            line->task->spawn(replay_rest(shared_from_this(), line, line->feeding));
         }
     }
 
     static asio::awaitable<void> replay_rest(
-        std::shared_ptr<Call> self, std::shared_ptr<Line> line, UtteranceId of
+        std::shared_ptr<Call> self, std::shared_ptr<Line> line, std::shared_ptr<Utterance> of
     ) {
         for (;;) {
             const bool go_on = co_await async::sleep_for(replay_step / replay_speed);
-            const bool ours = !line->dropped && self->serving == line && self->utterance == of;
-            if (!go_on || !ours) co_return;
+            if (!go_on || line->dropped || line->feeding != of) co_return;
             if (self->give_more(*line, samples_in(replay_step, self->rate))) co_return;
         }
     }
 
     /// Gives the line up to `samples` of what it has not heard yet. True: that was all.
     bool give_more(Line& line, std::size_t samples) {
+        const auto utterance = line.feeding;
+        const auto& audio = utterance->audio;
         const auto piece = samples_in(frame_time, rate);
-        while (samples >= piece && line.given < audio.size()) {
-            const auto count = std::min(piece, audio.size() - line.given);
-            give(line, media::Samples{audio}.subspan(line.given, count));
-            line.given += count;
+        while (samples >= piece && utterance->given < audio.size()) {
+            const auto count = std::min(piece, audio.size() - utterance->given);
+            give(line, media::Samples{audio}.subspan(utterance->given, count));
+            utterance->given += count;
             samples -= piece;
         }
-        if (line.given < audio.size()) return false;
-        line.current = true;
-        if (ended) finish(line);
+        if (utterance->given < audio.size()) return false;
+        line.caught_up = true;
+        if (utterance->ended) finish(line);
         return true;
     }
 
@@ -280,20 +311,26 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
                 line.stream->push({line.resampled, line.resampler->output_rate()});
             }
         }
+        line.feeding.reset();
         line.stream->end();
     }
 
     void heard(const std::shared_ptr<Line>& line, SttEvent event) {
-        if (serving != line || !active || event.utterance != utterance) return;
+        const auto found = std::ranges::find_if(waiting, [&](const auto& utterance) {
+            return utterance->line == line && utterance->id == event.utterance;
+        });
+        if (found == waiting.end()) return;  // cancelled, or heard by another by now
         if (event.kind == SttEvent::Kind::interim) {
             if (events.size() >= most_events) return;
         } else {
-            if (ended) {
-                attempt->responded(Clock::now() - waiting_since);
+            const auto utterance = *found;
+            if (utterance->ended) {
+                utterance->attempt->responded(Clock::now() - utterance->waiting_since);
             } else {
-                attempt->responded();
+                utterance->attempt->responded();
             }
-            leave();
+            forget(utterance);
+            drop_if_spare(line);
         }
         event.served.provider = choice.provider(line->index).identity().name;
         event.served.failed_over = line->index != 0;
@@ -301,19 +338,34 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         changed.notify();
     }
 
-    /// A stream broke. Between utterances that is nobody's business: the next one opens it anew.
-    void lost(const std::shared_ptr<Line>& line, const error_code& error) {
-        lines[line->index].reset();
-        const bool needed = serving == line && active;
+    /// Two utterances at once needed two streams with a candidate: one is enough from here on.
+    void drop_if_spare(const std::shared_ptr<Line>& line) {
+        const bool busy = line->feeding || std::ranges::any_of(waiting, [&](const auto& utterance) {
+                              return utterance->line == line;
+                          });
+        const bool another = std::ranges::any_of(lines, [&](const auto& other) {
+            return other != line && other->index == line->index;
+        });
+        if (busy || !another) return;
+        std::erase(lines, line);
         line->drop();
-        if (needed) fail(line->index, error);
     }
 
-    /// The recogniser of the utterance failed: the next one hears it.
-    void fail(std::size_t index, const error_code& error) {
+    /// A stream is of no more use: whoever else is usable hears what it had to hear.
+    void lose(const std::shared_ptr<Line>& line, const error_code& error) {
+        std::erase(lines, line);
+        line->drop();  // what still comes from it is stale
+        const auto all = waiting;
+        for (const auto& utterance : all) {
+            if (utterance->line == line) fail(utterance, error);
+        }
+    }
+
+    void fail(const std::shared_ptr<Utterance>& utterance, const error_code& error) {
         const auto now = Clock::now();
-        attempt->failed(error, now);
-        attempt.reset();
+        const auto index = utterance->line->index;
+        utterance->attempt->failed(error, now);
+        utterance->attempt.reset();
         choice.let_down(index, now);
         last_error = error;
         const auto& who = choice.provider(index);
@@ -324,14 +376,15 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
             log::kv("provider", who.identity().name),
             log::kv("error", error)
         );
-        serve(now);
+        serve(utterance, now);
     }
 
     // ── the call ────────────────────────────────────────────────────────────────────────────────
 
-    TimePoint deadline() const noexcept {
-        return active && ended && serving ? waiting_since + config.final_transcript
-                                          : TimePoint::max();
+    TimePoint deadline_of(const Utterance& utterance) const {
+        if (!utterance.ended || !utterance.line) return TimePoint::max();
+        const auto now = utterance.waiting_since;
+        return now + choice.patience(utterance.asked, config.final_transcript, now);
     }
 
     static asio::awaitable<Result<SttEvent>> next(std::shared_ptr<Call> self) {
@@ -343,25 +396,33 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
                 co_return event;
             }
             if (self->failure) co_return self->failure;
-            if (Clock::now() >= self->deadline()) {
-                const auto line = self->serving;
-                self->lines[line->index].reset();
-                line->drop();  // what still comes from it is stale
-                self->fail(line->index, make_error_code(ServiceErrc::timed_out));
+            const auto most_urgent = std::ranges::min_element(
+                self->waiting, {}, [&](const auto& u) { return self->deadline_of(*u); }
+            );
+            const auto deadline = most_urgent == self->waiting.end()
+                                      ? TimePoint::max()
+                                      : self->deadline_of(**most_urgent);
+            if (Clock::now() >= deadline) {
+                const auto line = (*most_urgent)->line;
+                self->lose(line, make_error_code(ServiceErrc::timed_out));
                 continue;
             }
-            const bool go_on = co_await self->changed.wait_until(self->deadline());
+            const bool go_on = co_await self->changed.wait_until(deadline);
             if (!go_on) co_return make_error_code(ServiceErrc::cancelled);
         }
     }
 
     void close() noexcept {
         closed = true;
-        leave();
-        for (auto& line : lines) {
-            if (line) line->drop();
-            line.reset();
+        open.reset();
+        for (const auto& utterance : waiting) {
+            utterance->attempt.reset();
+            utterance->line.reset();
         }
+        waiting.clear();
+        for (const auto& line : lines)
+            line->drop();
+        lines.clear();
         changed.notify();
     }
 
@@ -374,19 +435,10 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     log::Logger log;
     // State.
     Choice choice;
-    Choice::Asked asked;  ///< about this utterance
     async::Signal changed;
-    std::vector<std::shared_ptr<Line>> lines;  ///< by candidate; null: not open
-    std::shared_ptr<Line> serving;             ///< who hears the utterance
-    std::optional<Attempt> attempt;            ///< its
-    bool utterance_known_to_serving{false};
-    UtteranceId utterance;
-    std::vector<media::Sample> audio;  ///< of the utterance
-    bool active{false};                ///< begun, and neither final nor cancelled
-    bool ended{false};
-    bool hopeless{false};  ///< everybody failed it; the final will be empty
-    TimePoint ended_at{};
-    TimePoint waiting_since{};  ///< end of the utterance, or the change to another recogniser
+    std::vector<std::shared_ptr<Line>> lines;         ///< one per candidate in use, seldom two
+    std::shared_ptr<Utterance> open;                  ///< audio goes to it
+    std::vector<std::shared_ptr<Utterance>> waiting;  ///< without a final; `open` is the last
     std::deque<SttEvent> events;
     error_code last_error{make_error_code(ServiceErrc::unavailable)};
     error_code failure;
@@ -443,7 +495,7 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> FailoverStt::open(
         }
         if (opened) {
             picked->attempt.withdraw();
-            call->lines[picked->index] = call->connect(picked->index, std::move(*opened));
+            call->connect(picked->index, std::move(*opened));
             std::unique_ptr<SttStream> stream = std::make_unique<Stream>(std::move(call));
             co_return stream;
         }

@@ -84,8 +84,10 @@ Provider::Provider(Identity identity, const BreakerConfig& breaker, metrics::Reg
             {{"kind", kind}, {"provider", identity_.name}, {"outcome", outcome}}
         );
     };
-    hedges_won_ = hedges("won");
-    hedges_lost_ = hedges("lost");
+    if (identity_.kind != ServiceKind::stt) {  // a late transcript is not hedged
+        hedges_won_ = hedges("won");
+        hedges_lost_ = hedges("lost");
+    }
     opened_ = registry->counter(
         "oavc_provider_breaker_opened_total",
         "How often the circuit breaker opened.",

@@ -85,6 +85,9 @@ public:
     /// Nothing: the breaker forbids it.
     std::optional<Attempt> begin(TimePoint now);
 
+    /// begin() would allow a request.
+    bool available(TimePoint now) const { return breaker_.available(now); }
+
     /// 95th percentile of the first responses; nothing until enough are known.
     std::optional<Clock::duration> p95() const { return latencies_.p95(); }
 

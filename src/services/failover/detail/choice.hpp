@@ -54,6 +54,15 @@ public:
         return std::nullopt;
     }
 
+    /// How long to wait for the one that was picked last: `limit`, twice as long when nobody is
+    /// left to ask. A late answer is better than an apology; the pipeline's own limits still hold.
+    Clock::duration patience(const Asked& asked, Clock::duration limit, TimePoint now) const {
+        for (std::size_t i = 0; i < asked.size(); ++i) {
+            if (!asked[i] && providers_[i]->available(now)) return limit;
+        }
+        return 2 * limit;
+    }
+
     void let_down(std::size_t index, TimePoint now) { avoid_until_[index] = now + avoid_for_; }
 
     Provider& provider(std::size_t index) const noexcept { return *providers_[index]; }

@@ -176,8 +176,9 @@ public:
     static asio::awaitable<Result<Event>> more(std::shared_ptr<ReplyRace> self) {
         const auto speaker = self->speaker_;
         auto next = speaker->reply->next();
-        auto event =
-            co_await async::with_deadline(std::move(next), self->call_->chain().next_limit);
+        auto event = co_await async::with_deadline(
+            std::move(next), self->patience(self->call_->chain().next_limit)
+        );
         const auto cancelled = co_await asio::this_coro::cancellation_state;
         if (self->stopped_ || cancelled.cancelled() != asio::cancellation_type::none) {
             co_return make_error_code(ServiceErrc::cancelled);
@@ -258,8 +259,9 @@ private:
         std::optional<Result<Event>> outcome;
         try {
             auto asking = ask(self->call_, runner, std::move(request));
-            outcome =
-                co_await async::with_deadline(std::move(asking), self->call_->chain().first_limit);
+            outcome = co_await async::with_deadline(
+                std::move(asking), self->patience(self->call_->chain().first_limit)
+            );
         } catch (const boost::system::system_error& error) {
             outcome = error.code();
         } catch (const std::exception&) {
@@ -279,6 +281,10 @@ private:
         runner->reply = Kind::ask(**session, std::move(request));
         auto next = runner->reply->next();
         co_return co_await std::move(next);
+    }
+
+    Clock::duration patience(Clock::duration limit) const {
+        return call_->choice().patience(asked_, limit, Clock::now());
     }
 
     void won(const std::shared_ptr<Runner>& winner) {

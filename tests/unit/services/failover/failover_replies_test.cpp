@@ -197,6 +197,19 @@ TEST_F(FailoverLlmTest, ASilentModelIsLeftAtItsDeadlineAndCancelled) {
     EXPECT_EQ(first->snapshot().last_error, make_error_code(ServiceErrc::timed_out).message());
 }
 
+TEST_F(FailoverLlmTest, TheLastOneIsWaitedForTwiceAsLong) {
+    auto config = patient();
+    config.first_token = 100ms;
+    config.breaker.consecutive_failures = 1;
+    open(config);
+    one.hold = true;
+    two.hold = true;
+    const auto began = Clock::now();
+    EXPECT_EQ(ask().end, ServiceErrc::timed_out);
+    EXPECT_GE(Clock::now() - began, 300ms) << "a late answer is better than an apology";
+    EXPECT_EQ(second->snapshot().failed, 1u);
+}
+
 TEST_F(FailoverLlmTest, AModelThatFallsSilentIsLeftToo) {
     auto config = patient();
     config.next_token = 50ms;

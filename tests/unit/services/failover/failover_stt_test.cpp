@@ -307,6 +307,68 @@ TEST_F(FailoverSttTest, ACancelledReplayStops) {
     EXPECT_TRUE(two.utterances.at(0).cancelled);
 }
 
+TEST_F(FailoverSttTest, ACallerMayGoOnBeforeTheFinalIsThere) {
+    open();
+    stream->begin(UtteranceId{1});
+    push(5, 1);
+    settle();
+    stream->end();
+    stream->begin(UtteranceId{2});
+    push(5, 2);
+    one.final("well", UtteranceId{1});
+    const auto before = take();
+    EXPECT_EQ(before.utterance, UtteranceId{1});
+    EXPECT_EQ(before.text, "well");
+    stream->end();
+    one.final("go on", UtteranceId{2});
+    EXPECT_EQ(take().utterance, UtteranceId{2});
+    EXPECT_EQ(first->snapshot().succeeded, 2u);
+}
+
+TEST_F(FailoverSttTest, EveryUtteranceThatWaitsIsHeardByTheSecond) {
+    open();
+    stream->begin(UtteranceId{1});
+    push(5, 1);
+    stream->end();
+    stream->begin(UtteranceId{2});
+    push(5, 2);
+    settle();
+    one.fail(ServiceErrc::unavailable);
+    settle();
+    push(5, 3);
+    two.answers = {"go on"};
+    stream->end();
+    ASSERT_THAT(two.utterances, SizeIs(2));
+    EXPECT_EQ(two.utterances.at(0).id, UtteranceId{1});
+    EXPECT_EQ(two.utterances.at(0).samples, std::vector<media::Sample>(1600, 1));
+    EXPECT_TRUE(two.utterances.at(0).ended);
+    EXPECT_EQ(two.utterances.at(1).samples.size(), 3200u);
+    EXPECT_TRUE(two.utterances.at(1).ended);
+    EXPECT_EQ(two.open_streams, 2u) << "one stream takes one utterance after another";
+    EXPECT_EQ(take().utterance, UtteranceId{2});
+    EXPECT_EQ(two.open_streams, 1u) << "and one is enough again";
+}
+
+TEST_F(FailoverSttTest, ADeadlineOfOneUtteranceMovesTheOthersOfThatStreamToo) {
+    auto config = patient();
+    config.final_transcript = 50ms;
+    open(config);
+    two.answers = {"well", "go on"};
+    stream->begin(UtteranceId{1});
+    push(5, 1);
+    settle();
+    stream->end();
+    stream->begin(UtteranceId{2});
+    push(5, 2);
+    EXPECT_EQ(take().utterance, UtteranceId{1});
+    push(5, 3);
+    stream->end();
+    const auto after = take();
+    EXPECT_EQ(after.text, "go on");
+    EXPECT_EQ(two.utterances.at(1).samples.size(), 3200u);
+    EXPECT_EQ(one.open_streams, 0u);
+}
+
 TEST_F(FailoverSttTest, WhenAllFailedOnceTheCallerIsAskedAgain) {
     open();
     stream->begin(UtteranceId{1});
