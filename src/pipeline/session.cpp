@@ -520,8 +520,10 @@ void Session::start_reply(const TurnAction& action) {
         }
     );
     if (action.line == CannedLine::none) {
-        reply_->tasks.spawn(think(*reply_));
         reply_->asked = context_.now();
+        reply_->tasks.spawn(speak(*reply_));
+        // Last: when a model fails at once, reply_ is the apology by the time that spawn returns.
+        reply_->tasks.spawn(think(*reply_));
     } else {
         if (action.line == CannedLine::failure) transfer_target_ = context_.agent.fallback_number;
         SentenceAggregator sentences;
@@ -530,8 +532,8 @@ void Session::start_reply(const TurnAction& action) {
         while (auto sentence = sentences.next())
             send_sentence(*reply_, std::move(*sentence));
         reply_->sentences.close();
+        reply_->tasks.spawn(speak(*reply_));
     }
-    reply_->tasks.spawn(speak(*reply_));
 }
 
 void Session::send_sentence(Reply& reply, std::string text) {

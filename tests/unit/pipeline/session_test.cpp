@@ -346,6 +346,20 @@ TEST_F(SessionTest, AModelThatFailsIsApologisedForAndTheCallHangsUp) {
     EXPECT_TRUE(over);
 }
 
+TEST_F(SessionTest, AModelThatFailsAtOnceDoesNotCutTheApologyShort) {
+    agent.failure_sentence = "Something is wrong.";
+    llm.reply_then_fail({}, ServiceErrc::unavailable);
+    tts.hold = true;
+    start();
+    ask("hello");
+    run(200ms);
+    EXPECT_FALSE(call.hung_up) << "its voice needs a moment";
+    tts.release();
+    run(2s);
+    EXPECT_EQ(recorder.texts(Kind::heard).back(), agent.failure_sentence);
+    EXPECT_TRUE(call.hung_up);
+}
+
 TEST_F(SessionTest, EverythingDownHandsTheCallerToTheFallbackNumber) {
     agent.fallback_number = "sip:people@example.com";
     llm.reply_then_fail({}, ServiceErrc::unavailable);
