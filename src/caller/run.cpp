@@ -42,6 +42,15 @@ std::vector<std::string> reply_phrases(const config::Config& config) {
     return phrases;
 }
 
+/// An apology is heard and understood like any reply.
+bool apologised(const config::Config& config, const std::string& said) {
+    for (const auto& agent : config.pipeline.agents) {
+        const auto& apology = agent.failure_sentence;
+        if (!apology.empty() && said.find(apology) != std::string::npos) return true;
+    }
+    return false;
+}
+
 /// "call.wav" → "call-3.wav".
 std::string numbered(const std::string& path, std::size_t number) {
     const std::filesystem::path file{path};
@@ -316,6 +325,9 @@ std::string CallRun::judge(
             break;
         case Conversation::End::finished:
             break;
+    }
+    for (const auto& turn : report.turns) {
+        if (apologised(config_, turn.server_said)) return "the connector said that it has failed";
     }
     std::string problem = demonstration_ ? verdict(report) : basic_verdict(report);
     if (problem.empty()) return "ok";
