@@ -22,8 +22,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <atomic>
 #include <cmath>
+#include <cstdio>
 #include <cstdlib>
 #include <mutex>
 #include <numbers>
@@ -449,6 +451,24 @@ TEST_P(ProviderMatrix, WithEveryModelAndVoiceOverBothCarriers) {
     }
     for (auto& lane : lanes)
         lane.join();
+}
+
+/// For trying out by hand what an operator sees: fakes of the default providers, until the standard
+/// input ends. Prints the INI file for `oavc serve`; kill one of them by its letter.
+TEST(ProviderRigs, DISABLED_WaitForAServerOfYourOwn) {
+    const Combination combination{
+        stt_providers().at(0), llm_providers().at(0), tts_providers().at(0)};
+    std::array<std::unique_ptr<ProviderRig>, 3> rigs{
+        combination.stt.make(), combination.llm.make(), combination.tts.make()};
+    for (const auto& rig : rigs)
+        rig->expect(exchanges[0]);
+    fmt::print("{}\n", ini_of(combination, *rigs[0], *rigs[1], *rigs[2]));
+    std::fflush(stdout);
+    for (int letter = 0; (letter = std::getchar()) != EOF;) {
+        if (letter == 's') rigs[0].reset();
+        if (letter == 'l') rigs[1].reset();
+        if (letter == 't') rigs[2].reset();
+    }
 }
 
 }  // namespace
