@@ -2,12 +2,14 @@
 
 #include "config/explain.hpp"
 #include "config/load.hpp"
+#include "services/providers.hpp"
 
 #include <gtest/gtest.h>
 
 #include <filesystem>
 #include <fstream>
 #include <regex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -60,6 +62,25 @@ TEST(ProviderPages, HaveExcerptsThatAreReadWithoutComplaint) {
         EXPECT_EQ(loaded.count(Severity::error) + loaded.count(Severity::warning), 0U)
             << list_problems(loaded, Severity::warning) << ini;
     }
+}
+
+TEST(ProviderPages, ChooseTheProviderTheyAreAbout) {
+    std::set<std::string> chosen;
+    for (const auto& [page, ini] : excerpts()) {
+        const auto loaded = load_text(ini, page, OAVC_SOURCE_DIR, values_for(ini));
+        const auto& services = loaded.config.services;
+        for (const auto& id : {services.stt_provider, services.llm_provider, services.tts_provider})
+            if (ini.find("provider = " + id + "\n") != std::string::npos) chosen.insert(id);
+    }
+    const auto expect_page = [&](std::string_view id) {
+        EXPECT_TRUE(chosen.contains(std::string{id})) << "no page of docs/providers chooses " << id;
+    };
+    for (const auto id : services::known_stt_providers)
+        expect_page(id);
+    for (const auto id : services::known_llm_providers)
+        expect_page(id);
+    for (const auto id : services::known_tts_providers)
+        expect_page(id);
 }
 
 }  // namespace
