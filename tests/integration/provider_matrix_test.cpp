@@ -129,7 +129,13 @@ asio::awaitable<void> place_call(
     );
     const caller::MeasuredTurn& last = facts.turns.back();
     if (!last.last_sent || !last.reply_begin) co_return;
-    facts.heard_at_last = tape.heard_between(*last.last_sent, ended);
+    // Counted from the end: what a busy machine hears late pushes the tape ahead of the clock.
+    const auto all = tape.heard_between(tape.began(), tape.began() + caller::Tape::longest);
+    const auto tail = std::min(
+        all.size(),
+        samples_in(std::chrono::duration_cast<milliseconds>(ended - *last.last_sent), narrowband)
+    );
+    facts.heard_at_last.assign(all.end() - static_cast<std::ptrdiff_t>(tail), all.end());
     facts.answer_lasted = std::chrono::duration_cast<milliseconds>(
         tape.heard_activity().voiced_within(*last.reply_begin, ended)
     );
@@ -394,7 +400,7 @@ void converse(const Combination& combination) {
     if (!server->calls_end_within(10s)) report(combination, "both", "calls are left");
     server.reset();
     for (const auto& [kind, rig] : {std::pair{"stt", &stt}, {"llm", &llm}, {"tts", &tts}}) {
-        const bool closed = becomes_true(10s, [&] { return (*rig)->open_connections() == 0; });
+        const bool closed = becomes_true(30s, [&] { return (*rig)->open_connections() == 0; });
         if (closed) continue;
         report(
             combination,

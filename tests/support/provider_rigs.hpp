@@ -15,11 +15,13 @@
 #include "media/frame.hpp"
 #include "media/level.hpp"
 #include "support/fake_deepgram.hpp"
+#include "support/fake_elevenlabs.hpp"
 #include "support/fake_llama.hpp"
 #include "support/fake_ollama.hpp"
 #include "support/fake_openai.hpp"
 #include "support/fake_piper.hpp"
 #include "support/fake_vosk.hpp"
+#include "support/fake_wyoming.hpp"
 #include "support/tiny_whisper_model.hpp"
 
 #include <unistd.h>
@@ -58,7 +60,9 @@ inline constexpr std::array<Exchange, 2> exchanges{
 inline constexpr std::array<double, 2> answer_tones{700, 1'100};
 inline constexpr double other_tone = 450;
 
-inline std::vector<media::Sample> tone_saying(const std::string& sentence, SampleRate rate) {
+inline std::vector<media::Sample> tone_saying(std::string sentence, SampleRate rate) {
+    while (sentence.ends_with(' '))
+        sentence.pop_back();
     double hz = other_tone;
     for (std::size_t i = 0; i < exchanges.size(); ++i) {
         if (exchanges[i].answer.find(sentence) != std::string_view::npos) hz = answer_tones[i];
@@ -169,6 +173,47 @@ public:
 private:
     WordsAsHeard words_;
     FakeVosk server_;
+};
+
+class WyomingStt final : public ProviderRig {
+public:
+    WyomingStt() {
+        server_.recogniser([this](media::Samples audio) { return words_(audio, wideband); });
+    }
+    std::string ini() const override { return "[stt.wyoming]\nurl = " + server_.url() + "\n"; }
+    void expect(const Exchange& exchange) override { words_.expect(exchange.question); }
+    int open_connections() const override { return server_.open_connections(); }
+
+private:
+    WordsAsHeard words_;
+    FakeWyoming server_;
+};
+
+class WyomingTts final : public ProviderRig {
+public:
+    WyomingTts() {
+        server_.synthesizer([](const std::string& text) { return tone_saying(text, {22'050}); });
+    }
+    std::string ini() const override { return "[tts.wyoming]\nurl = " + server_.url() + "\n"; }
+    int open_connections() const override { return server_.open_connections(); }
+
+private:
+    FakeWyoming server_;
+};
+
+class ElevenLabs final : public ProviderRig {
+public:
+    ElevenLabs() {
+        server_.synthesizer([](const std::string& text) { return tone_saying(text, narrowband); });
+    }
+    std::string ini() const override {
+        return "[tts.elevenlabs]\nbase_url = " + server_.base_url() +
+               "\napi_key = secret\nvoice_id = voice1\n";
+    }
+    int open_connections() const override { return server_.open_connections(); }
+
+private:
+    FakeElevenLabs server_;
 };
 
 class DeepgramStt final : public ProviderRig {
@@ -297,6 +342,7 @@ private:
 inline std::vector<Provider> stt_providers() {
     return {
         {"vosk", "vosk", rigs::make<rigs::Vosk>()},
+        {"wyoming", "wyoming", rigs::make<rigs::WyomingStt>()},
         {"deepgram", "deepgram", rigs::make<rigs::DeepgramStt>()},
         {.name = "faster-whisper",
          .id = "faster-whisper",
@@ -317,12 +363,14 @@ inline std::vector<Provider> llm_providers() {
 }
 
 inline std::vector<Provider> tts_providers() {
+    const auto toned = [](std::string id, std::function<std::unique_ptr<ProviderRig>()> make) {
+        return Provider{.name = id, .id = id, .make = std::move(make), .tones = true};
+    };
     return {
-        {.name = "piper", .id = "piper", .make = rigs::make<rigs::Piper>(), .tones = true},
-        {.name = "deepgram",
-         .id = "deepgram",
-         .make = rigs::make<rigs::DeepgramTts>(),
-         .tones = true},
+        toned("piper", rigs::make<rigs::Piper>()),
+        toned("wyoming", rigs::make<rigs::WyomingTts>()),
+        toned("deepgram", rigs::make<rigs::DeepgramTts>()),
+        toned("elevenlabs", rigs::make<rigs::ElevenLabs>()),
         {"flite", "flite", rigs::make<rigs::Embedded>()},
         {"espeak-ng", "espeak-ng", rigs::make<rigs::Embedded>()},
     };
