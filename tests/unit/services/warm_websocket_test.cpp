@@ -8,6 +8,8 @@
 #include "support/await.hpp"
 #include "support/http.hpp"
 
+#include <boost/asio/ip/tcp.hpp>
+
 #include <gtest/gtest.h>
 
 #include <atomic>
@@ -39,9 +41,9 @@ asio::awaitable<Result<int>> never() {
     co_return 0;
 }
 
-asio::awaitable<void> take_into(WarmWebSocket* warm, bool* taken) {
+asio::awaitable<void> take_into(WarmWebSocket* warm, error_code* outcome) {
     const auto socket = co_await warm->take();
-    if (taken != nullptr) *taken = socket.has_value();
+    if (outcome != nullptr) *outcome = socket.has_error() ? socket.error() : error_code{};
 }
 
 class WarmWebSocketTest : public ::testing::Test {
@@ -139,18 +141,21 @@ TEST_F(WarmWebSocketTest, ACancelledTakeLeavesTheSpareForTheNext) {
 }
 
 TEST_F(WarmWebSocketTest, ANewTakerNeedNotWaitForACancelledOneToWakeUp) {
-    start_server();
-    WarmWebSocket warm{shard_, options()};
+    // Connects and never shakes hands.
+    asio::ip::tcp::acceptor mute{shard_.context(), {asio::ip::address_v4::loopback(), 0}};
+    auto slow = options();
+    slow.endpoint.url = test::local_url("ws", mute.local_endpoint().port(), "/");
+    slow.endpoint.connect_timeout = 200ms;
+    WarmWebSocket warm{shard_, slow};
     async::TaskGroup old{shard_.executor(), [](std::exception_ptr) {}};
     old.spawn(take_into(&warm, nullptr));
-    shard_.context().poll_one();  // it waits now, and nothing is connected yet
-    shard_.context().poll_one();
-    bool taken = false;
+    shard_.context().poll();  // it waits now
+    error_code outcome;
     async::TaskGroup young{shard_.executor(), [](std::exception_ptr) {}};
     old.cancel();
-    young.spawn(take_into(&warm, &taken));
-    run_until([&] { return taken; });
+    young.spawn(take_into(&warm, &outcome));
     run_until([&] { return old.empty() && young.empty(); });
+    EXPECT_EQ(outcome, ServiceErrc::timed_out);
 }
 
 TEST_F(WarmWebSocketTest, AConnectionThatIsGivenBackIsTakenAgain) {
