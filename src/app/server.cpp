@@ -164,6 +164,12 @@ struct Server::Parts {
         );
     }
 
+    /// Model servers load their models before the first caller waits for them.
+    asio::awaitable<void> prepare_model() {
+        const auto prepared = co_await llm->prepare(shards[0]);
+        if (!prepared) log.warn("the model is not ready", log::kv("error", prepared.error()));
+    }
+
     asio::awaitable<net::HttpResponse> metrics_text() {
         {
             const std::lock_guard lock{scrape};
@@ -257,6 +263,7 @@ void Server::start() {
     parts.health.wait_for_first_answers(usual_answer);
     parts.shards[0].post([&parts] {
         parts.chores.spawn(parts.manager.make_phrases(parts.shards[0]));
+        parts.chores.spawn(parts.prepare_model());
     });
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 constexpr std::string_view no_sip = "there is no SIP listener yet";
 constexpr std::string_view no_need = "not needed here";
-constexpr std::string_view no_metrics = "there are no metrics yet";
+constexpr std::string_view no_metrics = "/metrics is always served";
 constexpr std::string_view no_audio = "audio formats are negotiated for each call";
 
 // Earlier lines win where two old names mean the same key.
