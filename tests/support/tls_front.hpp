@@ -4,6 +4,7 @@
 #include "async/run_blocking.hpp"
 #include "async/shard.hpp"
 #include "async/task_group.hpp"
+#include "base/random.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -23,12 +24,27 @@
 
 namespace oavc::test {
 
-/// A key and a certificate that signs itself, for `name` (a DNS name), in two PEM files.
+/// A key and a certificate that signs itself, for `name` (a DNS name), in two PEM files of its own:
+/// tests run beside each other.
 class SelfMadeCertificate {
 public:
     SelfMadeCertificate(const std::string& directory, const std::string& name)
-        : key_file{directory + "/" + name + ".key"},
-          certificate_file{directory + "/" + name + ".pem"} {
+        : key_file{directory + "/" + name + "-" + random_hex(8) + ".key"},
+          certificate_file{key_file + ".pem"} {
+        write(name);
+    }
+    SelfMadeCertificate(const SelfMadeCertificate&) = delete;
+    SelfMadeCertificate& operator=(const SelfMadeCertificate&) = delete;
+    ~SelfMadeCertificate() {
+        std::remove(key_file.c_str());
+        std::remove(certificate_file.c_str());
+    }
+
+    const std::string key_file;
+    const std::string certificate_file;
+
+private:
+    void write(const std::string& name) const {
         EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
         X509* const x509 = X509_new();
         X509_set_version(x509, 2);
@@ -54,10 +70,6 @@ public:
         EVP_PKEY_free(key);
     }
 
-    const std::string key_file;
-    const std::string certificate_file;
-
-private:
     static void add_extension(X509* x509, int nid, const std::string& value) {
         X509V3_CTX context;
         X509V3_set_ctx(&context, x509, x509, nullptr, nullptr, 0);
