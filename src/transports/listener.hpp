@@ -3,6 +3,7 @@
 #include "async/awaitable.hpp"
 #include "async/shard.hpp"
 #include "base/result.hpp"
+#include "transports/dialer.hpp"
 #include "transports/transport.hpp"
 
 #include <memory>
@@ -65,6 +66,9 @@ public:
     /// Binds sockets and begins. Throws std::runtime_error that says what is wrong and what to do
     /// ("UDP 127.0.0.1:8090 is in use: …"). Thread: main, before the shards start or after.
     virtual void start() = 0;
+
+    /// Places calls at this carrier; nothing when it cannot. Lives as long as the listener.
+    virtual Dialer* dialer() noexcept { return nullptr; }
 
     /// Takes no more calls (they are refused with 503); running ones go on. Thread: any.
     virtual void stop_accepting() = 0;

@@ -1,5 +1,7 @@
 #include "transports/transport.hpp"
 
+#include "transports/errors.hpp"
+
 namespace oavc::transports {
 
 std::string_view to_string(EndReason reason) noexcept {
@@ -20,6 +22,20 @@ std::string_view to_string(EndReason reason) noexcept {
             return "protocol_error";
     }
     return "unknown";
+}
+
+asio::awaitable<Result<void>> Transport::transfer(std::string) {
+    co_return CallControlErrc::not_supported;
+}
+
+asio::awaitable<Result<void>> Transport::transfer_attended(std::string, milliseconds) {
+    co_return CallControlErrc::not_supported;
+}
+
+asio::awaitable<Result<void>> Transport::hold(bool) { co_return CallControlErrc::not_supported; }
+
+asio::awaitable<Result<void>> Transport::send_digits(std::string) {
+    co_return CallControlErrc::not_supported;
 }
 
 }  // namespace oavc::transports

@@ -12,14 +12,24 @@
 
 namespace oavc::transports {
 
-/// What the carrier told us of a call when it came in. Numbers and URIs are personal data: log them
-/// through log::pii.
+/// What is known of a call when it begins. Numbers and URIs are personal data: log them through
+/// log::pii.
 struct CallInfo {
-    std::string via;        ///< the transport's provider id: "opensips", "twilio"
-    std::string native_id;  ///< OpenSIPS session key, Twilio CallSid: the carrier's name for it
+    std::string via;        ///< the transport's provider id: "opensips", "sip", "twilio"
+    std::string native_id;  ///< OpenSIPS session key, SIP Call-ID, Twilio CallSid
     std::string from;       ///< caller: E.164, "user@host" or "" when withheld
     std::string to;         ///< dialled user or number, used to choose the agent
     std::map<std::string, std::string> parameters;  ///< Twilio custom parameters, extra_params
+    bool outgoing{false};                           ///< we placed it (Dialer)
+    std::string agent;  ///< who carries an outgoing call; empty: chosen by `to`
+};
+
+/// What a transport can do besides carrying audio, as data: tools and the API offer no more.
+struct CallControls {
+    bool transfer{false};           ///< blind
+    bool attended_transfer{false};  ///< the target is asked first
+    bool hold{false};
+    bool send_digits{false};
 };
 
 /// Why media ended.
@@ -85,7 +95,8 @@ public:
 
     virtual const CallInfo& info() const noexcept = 0;
 
-    /// Answers the call. After success media flows and `format()` is settled.
+    /// Answers the call, or waits until an outgoing one is answered. After success media flows and
+    /// `format()` is settled.
     virtual asio::awaitable<Result<void>> connect() = 0;
 
     /// Refuses an unanswered call with a SIP-like status (486, 488, 503 …).
@@ -117,8 +128,26 @@ public:
     /// for `unheard()` first if the last word matters. receive_audio then returns we_hung_up.
     virtual asio::awaitable<void> hang_up() = 0;
 
+    /// What of the following this call can do. Constant once connected.
+    virtual CallControls controls() const noexcept { return {}; }
+
     /// Blind transfer to a SIP URI or number. Success: the carrier took over; the call ends here.
-    virtual asio::awaitable<Result<void>> transfer(std::string target) = 0;
+    /// Errors, here and below: CallControlErrc, or what the carrier's folder says. A failed request
+    /// leaves the call as it was.
+    virtual asio::awaitable<Result<void>> transfer(std::string target);
+
+    /// Attended transfer: the caller is put on hold, the target is called and, once it answers,
+    /// joined with the caller. Not answered within `patience`: the caller is back with us.
+    virtual asio::awaitable<Result<void>> transfer_attended(
+        std::string target, milliseconds patience
+    );
+
+    /// Puts the other side on hold (it is told so in SDP; no audio flows) or resumes it.
+    virtual asio::awaitable<Result<void>> hold(bool held);
+
+    /// Presses keys: '0'–'9', '*', '#', 'A'–'D', and 'w' for half a second of waiting. Returns when
+    /// the last has been sent. Secret: never logged.
+    virtual asio::awaitable<Result<void>> send_digits(std::string digits);
 
     virtual MediaStats stats() const noexcept = 0;
 };

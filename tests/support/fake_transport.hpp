@@ -27,7 +27,12 @@ struct FakeCall {
 
     // What the test sets.
     CallInfo info{
-        .via = "fake", .native_id = "native-1", .from = "caller", .to = "100", .parameters = {}};
+        .via = "fake",
+        .native_id = "native-1",
+        .from = "caller",
+        .to = "100",
+        .parameters = {},
+        .agent = {}};
     media::AudioFormat format;
     std::optional<error_code> fail_connect;
     std::optional<error_code> fail_transfer;
