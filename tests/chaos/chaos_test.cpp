@@ -309,7 +309,7 @@ public:
         }
     }
     ~World() {
-        vosk.freeze(false);
+        vosk.thaw();
         piper.thaw();
         llama.thaw();
         shards[0].post([this] {
@@ -470,7 +470,7 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
     constexpr milliseconds slow{500};  // within the deadline: nobody is to be blamed
     const std::vector<Fault> faults{
         {"vosk", "killed", [&] { world.vosk.stop(); }, [&] { world.vosk.start(); }, true},
-        {"vosk", "frozen", [&] { world.vosk.freeze(); }, [&] { world.vosk.freeze(false); }, true},
+        {"vosk", "frozen", [&] { world.vosk.freeze(); }, [&] { world.vosk.thaw(); }, true},
         {"vosk",
          "slowed",
          [&] { world.vosk.delay_finals(slow); },

@@ -342,16 +342,6 @@ std::unique_ptr<RunningServer> started(const std::string& ini, const config::Env
     }
 }
 
-template <class Condition>
-bool becomes_true(Clock::duration limit, Condition condition) {
-    const TimePoint deadline = Clock::now() + limit;
-    while (!condition()) {
-        if (Clock::now() > deadline) return false;
-        std::this_thread::sleep_for(10ms);
-    }
-    return true;
-}
-
 asio::awaitable<void> wait_for_subscriber(caller::OpenSipsBox& box, bool& subscribed) {
     subscribed = co_await box.wait_for_subscriber(30s);
 }
@@ -400,12 +390,12 @@ void converse(const Combination& combination) {
     if (!server->calls_end_within(10s)) report(combination, "both", "calls are left");
     server.reset();
     for (const auto& [kind, rig] : {std::pair{"stt", &stt}, {"llm", &llm}, {"tts", &tts}}) {
-        const bool closed = becomes_true(30s, [&] { return (*rig)->open_connections() == 0; });
-        if (closed) continue;
+        const ConnectionCount* const connections = (*rig)->connections();
+        if (connections == nullptr || connections->none_within(30s)) continue;
         report(
             combination,
             "both",
-            fmt::format("{} connections are left at {}", (*rig)->open_connections(), kind)
+            fmt::format("{} connections are left at {}", connections->open(), kind)
         );
     }
 }

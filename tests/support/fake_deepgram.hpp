@@ -1,7 +1,7 @@
 #pragma once
 
 #include "media/frame.hpp"
-#include "support/fake_socket_server.hpp"
+#include "support/fake_websocket_server.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -33,9 +33,8 @@ namespace oavc::test {
 ///
 /// What is spoken by the voice has the value of its sentence's number on the connection, from 1, so
 /// that leaks can be heard; voice_sample() tells it. Troubles: the knobs below, and of
-/// FakeSocketServer stop, start, refuse, freeze, delay_handshakes. They hold until they are taken
-/// back; thread: any.
-class FakeDeepgram final : public FakeSocketServer {
+/// FakeWebSocketServer all but trouble(). They hold until they are taken back; thread: any.
+class FakeDeepgram final : public FakeWebSocketServer {
 public:
     using Recognise = std::function<std::string(media::Samples)>;
     using Synthesise =
@@ -78,8 +77,8 @@ public:
         std::vector<media::Sample> audio;
     };
 
-    FakeDeepgram() : FakeSocketServer{{"/v1/listen", "/v1/speak"}} { start(); }
-    ~FakeDeepgram() override { stop(); }
+    FakeDeepgram() : FakeWebSocketServer{{"/v1/listen", "/v1/speak"}} { start(); }
+    ~FakeDeepgram() { stop(); }
 
     std::string listen_url() const { return url(0); }
     std::string speak_url() const { return url(1); }
@@ -236,8 +235,6 @@ private:
                 }
                 co_return;
             }
-            const bool alive = co_await thawed();
-            if (!alive) co_return;
             const std::string data{message->data};
             const auto habits = with([&] { return listen_; });
             std::string answer;
@@ -307,8 +304,6 @@ private:
                 const auto message = co_await async::with_deadline(
                     std::move(reading), std::max(habits.pace, milliseconds{0})
                 );
-                const bool alive = co_await thawed();
-                if (!alive) co_return;
                 if (message.has_error() && message.error() != asio::error::timed_out) co_return;
                 if (!message.has_error()) {
                     take(socket, *session, voice, std::string{message->data});
@@ -319,8 +314,6 @@ private:
             }
             const auto message = co_await socket.read();
             if (message.has_error()) co_return;
-            const bool alive = co_await thawed();
-            if (!alive) co_return;
             take(socket, *session, voice, std::string{message->data});
         }
     }
@@ -408,18 +401,15 @@ private:
         voice.pending.emplace(early ? std::prev(voice.pending.end()) : voice.pending.end());
     }
 
-    asio::awaitable<void> serve(
-        async::Shard&, net::HttpRequest request, std::unique_ptr<net::WebSocket> socket
-    ) override {
-        const Open open{*this};
-        if (request.path() == "/v1/listen") {
-            co_await listen_to(*socket);
+    asio::awaitable<void> serve(const net::HttpRequest& handshake, net::WebSocket& socket)
+        override {
+        if (handshake.path() == "/v1/listen") {
+            co_await listen_to(socket);
         } else {
-            co_await speak_to(*socket, request.query());
+            co_await speak_to(socket, handshake.query());
         }
     }
 
-    mutable std::mutex mutex_;
     std::deque<std::string> texts_;
     std::string always_{"hello"};
     Recognise recognise_;

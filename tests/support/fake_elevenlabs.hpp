@@ -29,7 +29,7 @@ public:
         milliseconds idle_limit{0};      ///< without a message: error, then close 1008; 0: none
     };
 
-    FakeElevenLabs() : FakeWebSocketServer{"/v1/text-to-speech/voice1/stream-input"} { start(); }
+    FakeElevenLabs() : FakeWebSocketServer{{"/v1/text-to-speech/voice1/stream-input"}} { start(); }
     ~FakeElevenLabs() { stop(); }
 
     std::string base_url() const { return "ws://127.0.0.1:" + std::to_string(port()); }
@@ -54,9 +54,10 @@ protected:
         return request.header("xi-api-key") == "secret" ? 0 : 401;
     }
 
-    asio::awaitable<void> serve(net::WebSocket& socket) override {
+    asio::awaitable<void> serve(const net::HttpRequest& handshake, net::WebSocket& socket)
+        override {
         const auto how = manner();
-        const auto format = query_value(target(), "output_format");
+        const auto format = query_value(handshake.target, "output_format");
         std::size_t session = SIZE_MAX;
         std::string text;
         for (;;) {

@@ -26,7 +26,7 @@ public:
         std::string rag_context{};  ///< sent first, when given
     };
 
-    FakeLlama() : FakeWebSocketServer{"/"} { start(); }
+    FakeLlama() : FakeWebSocketServer{{"/"}} { start(); }
     ~FakeLlama() { stop(); }
 
     void set(const Manner& manner) {
@@ -51,7 +51,7 @@ public:
     }
 
 protected:
-    asio::awaitable<void> serve(net::WebSocket& socket) override {
+    asio::awaitable<void> serve(const net::HttpRequest&, net::WebSocket& socket) override {
         for (;;) {
             const auto message = co_await socket.read();
             if (!message) co_return;

@@ -52,7 +52,7 @@ public:
         bool greet_late{false};         ///< between start and audio instead
     };
 
-    explicit FakePiper(SampleRate rate = {22'050}) : FakeWebSocketServer{"/tts"} {
+    explicit FakePiper(SampleRate rate = {22'050}) : FakeWebSocketServer{{"/tts"}} {
         synthesizer_ = [rate](const std::string& text) { return tone_for(text, rate); };
         start();
     }
@@ -73,7 +73,7 @@ public:
     }
 
 protected:
-    asio::awaitable<void> serve(net::WebSocket& socket) override {
+    asio::awaitable<void> serve(const net::HttpRequest&, net::WebSocket& socket) override {
         const auto greeting = manner().greeting;
         if (!greeting.empty() && !manner().greet_late) socket.send_text(greeting);
         for (;;) {

@@ -2,7 +2,7 @@
 
 #include "async/deadline.hpp"
 #include "media/frame.hpp"
-#include "support/fake_socket_server.hpp"
+#include "support/fake_websocket_server.hpp"
 
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
@@ -28,10 +28,9 @@ namespace oavc::test {
 ///     server.recognise([](media::Samples audio) { return text_of(audio); });
 ///     config.endpoint.url = server.url();
 ///
-/// Troubles: drop_after, stall, delay_finals, garble, close_at_once, pad_replies, of
-/// FakeSocketServer stop, start, refuse, freeze, delay_handshakes. They hold until they are taken
-/// back; thread: any.
-class FakeVosk final : public FakeSocketServer {
+/// Troubles: drop_after, stall, delay_finals, garble, close_at_once, pad_replies, and of
+/// FakeWebSocketServer all but trouble(). They hold until they are taken back; thread: any.
+class FakeVosk final : public FakeWebSocketServer {
 public:
     /// What a server can do; the stock Python server all of it.
     struct Abilities {
@@ -48,8 +47,8 @@ public:
         std::vector<media::Sample> audio;
     };
 
-    FakeVosk() : FakeSocketServer{{"/"}} { start(); }
-    ~FakeVosk() override { stop(); }
+    FakeVosk() : FakeWebSocketServer{{"/"}} { start(); }
+    ~FakeVosk() { stop(); }
 
     void say(std::deque<std::string> texts) {
         with([&](Knobs& k) { k.texts = std::move(texts); });
@@ -233,21 +232,16 @@ private:
         std::vector<media::Sample> segment_;
     };
 
-    asio::awaitable<void> serve(
-        async::Shard&, net::HttpRequest, std::unique_ptr<net::WebSocket> socket
-    ) override {
-        const Open open{*this};
+    asio::awaitable<void> serve(const net::HttpRequest&, net::WebSocket& socket) override {
         Recogniser recogniser{*this};
         std::shared_ptr<Session> session;
         if (const auto code = knobs().close_at_once; code != 0) {
-            co_await socket->close(code, "internal error");
+            co_await socket.close(code, "internal error");
             co_return;
         }
         for (;;) {
-            const auto message = co_await socket->read();
+            const auto message = co_await socket.read();
             if (message.has_error()) co_return;
-            const bool alive = co_await thawed();
-            if (!alive) co_return;
             const std::string_view data = message->data;
             if (!session) {
                 session = std::make_shared<Session>();
@@ -289,7 +283,7 @@ private:
                 const bool eof = now.abilities.eof && data == R"({"eof" : 1})";
                 const bool reset = now.abilities.reset && data == R"({"reset" : 1})";
                 if (!eof && !reset) {
-                    co_await socket->close(1011, "internal error");
+                    co_await socket.close(1011, "internal error");
                     co_return;
                 }
                 last = eof;
@@ -299,14 +293,13 @@ private:
             if (now.stalled) continue;
             if (now.garbled) reply = "<html>502 Bad Gateway</html>";
             reply.append(now.padding, ' ');
-            socket->send_text(reply);
+            socket.send_text(reply);
             if (!last) continue;
-            co_await socket->close(1000, "");
+            co_await socket.close(1000, "");
             co_return;
         }
     }
 
-    mutable std::mutex mutex_;
     Knobs knobs_;
     std::vector<std::shared_ptr<Session>> sessions_;
 };

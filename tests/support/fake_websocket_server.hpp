@@ -1,23 +1,27 @@
 #pragma once
 
 // What fakes of WebSocket servers have in common: a real server on a loopback port and a thread of
-// its own, and the ways in which servers fail. Knobs may be turned from any thread at any time and
-// hold for what begins after that.
+// its own, and the ways in which servers fail. Knobs may be turned from any thread but the server's
+// at any time and hold for what begins after that.
 //
 //     server.refuse(503);        // handshakes get this status; refuse(0): no more
 //     server.freeze();           // like SIGSTOP: connections open, nothing answers; thaw()
 //     server.stop();             // port closed, connections reset; start(): same port again
-//     server.trouble({.delay = 300ms, .stall_after = 3});
+//     server.trouble({.delay = 300ms, .stall_after = 3});   // of what is sent by answer()
 
 #include "async/deadline.hpp"
 #include "net/http_server.hpp"
+#include "support/connection_count.hpp"
+#include "support/freezer.hpp"
 #include "support/http.hpp"
 
 #include <atomic>
-#include <condition_variable>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace oavc::test {
 
@@ -37,24 +41,25 @@ public:
     FakeWebSocketServer(const FakeWebSocketServer&) = delete;
     FakeWebSocketServer& operator=(const FakeWebSocketServer&) = delete;
 
-    std::string url(std::string_view scheme = "ws") const {
-        return local_url(scheme, port_, path_);
-    }
+    std::string url(std::size_t path = 0) const { return local_url("ws", port_, paths_.at(path)); }
     std::uint16_t port() const { return port_; }
 
     void start() {
         net::HttpServer::Options options;
         options.host = "127.0.0.1";
         options.port = port_;
+        options.websocket.max_message = 8u << 20;
         options.websocket.max_queued_bytes = 64u << 20;
         server_ = std::make_unique<net::HttpServer>(pool_, options);
-        server_->handle_websocket(
-            path_,
-            [this](const net::HttpRequest& request) { return gate(request); },
-            [this](async::Shard&, net::HttpRequest request, auto socket) {
-                return run(this, std::move(request), std::move(socket));
-            }
-        );
+        for (const auto& path : paths_) {
+            server_->handle_websocket(
+                path,
+                [this](const net::HttpRequest& request) { return gate(request); },
+                [this](async::Shard&, net::HttpRequest request, auto socket) {
+                    return run(this, std::move(request), std::move(socket));
+                }
+            );
+        }
         server_->start();
         port_ = server_->port();
     }
@@ -65,45 +70,32 @@ public:
     }
 
     void refuse(int status) { refuse_with_ = status; }
-    void freeze() {
-        frozen_ = true;
-        pool_[0].post([this] {
-            std::unique_lock lock{freezer_};
-            thawed_.wait(lock, [this] { return !frozen_; });
-        });
-    }
-    void thaw() {
-        {
-            const std::lock_guard lock{freezer_};
-            frozen_ = false;
-        }
-        thawed_.notify_all();
-    }
+    void freeze() { freezer_.freeze(pool_[0]); }
+    void thaw() { freezer_.thaw(); }
     void trouble(const Trouble& trouble) {
         const std::lock_guard lock{mutex_};
         trouble_ = trouble;
     }
 
-    int open_connections() const { return open_; }
-    int connections() const { return total_; }  ///< so far
-    /// Header of the latest handshake.
-    std::string header(const std::string& name) const {
+    /// Spares included.
+    const ConnectionCount& connections() const { return connections_; }
+    /// Handshakes so far, accepted or not.
+    std::vector<net::HttpRequest> handshakes() const {
         const std::lock_guard lock{mutex_};
-        return std::string{handshake_.header(name)};
-    }
-    /// Path and query of the latest handshake.
-    std::string target() const {
-        const std::lock_guard lock{mutex_};
-        return handshake_.target;
+        return handshakes_;
     }
 
 protected:
-    explicit FakeWebSocketServer(std::string path) : path_{std::move(path)} { pool_.start(); }
+    explicit FakeWebSocketServer(std::vector<std::string> paths) : paths_{std::move(paths)} {
+        pool_.start();
+    }
     /// Derived classes stop() in their destructors: their handlers end before they do.
     ~FakeWebSocketServer() { pool_.drain_and_join(); }
 
     /// One connection, until it ends.
-    virtual asio::awaitable<void> serve(net::WebSocket& socket) = 0;
+    virtual asio::awaitable<void> serve(
+        const net::HttpRequest& handshake, net::WebSocket& socket
+    ) = 0;
 
     /// A status to refuse this handshake with; 0: welcome.
     virtual int check(const net::HttpRequest& request) {
@@ -153,42 +145,40 @@ protected:
         }
     }
 
-    mutable std::mutex mutex_;
+    mutable std::mutex mutex_;  ///< of derived classes' knobs too
 
 private:
     std::optional<net::HttpResponse> gate(const net::HttpRequest& request) {
         {
             const std::lock_guard lock{mutex_};
-            handshake_ = request;
+            handshakes_.push_back(request);
         }
         const int status = refuse_with_ != 0 ? refuse_with_.load() : check(request);
         if (status == 0) return std::nullopt;
         net::HttpResponse refusal;
         refusal.status = status;
+        refusal.body = R"({"err_code":"REFUSED","err_msg":"as the test wants it"})";
         return refusal;
     }
 
     static asio::awaitable<void> run(
-        FakeWebSocketServer* self, net::HttpRequest, std::unique_ptr<net::WebSocket> socket
+        FakeWebSocketServer* self,
+        net::HttpRequest handshake,
+        std::unique_ptr<net::WebSocket> socket
     ) {
-        ++self->open_;
-        ++self->total_;
-        co_await self->serve(*socket);
-        --self->open_;
+        const ConnectionCount::Open open{self->connections_};
+        co_await self->serve(handshake, *socket);
     }
 
-    const std::string path_;
+    const std::vector<std::string> paths_;
     std::uint16_t port_{0};
+    std::atomic<int> refuse_with_{0};
+    Trouble trouble_;
+    ConnectionCount connections_;
+    std::vector<net::HttpRequest> handshakes_;
+    Freezer freezer_;
     async::ShardPool pool_{1};
     std::unique_ptr<net::HttpServer> server_;
-    std::atomic<int> refuse_with_{0};
-    std::atomic<int> open_{0};
-    std::atomic<int> total_{0};
-    Trouble trouble_;
-    net::HttpRequest handshake_;
-    std::mutex freezer_;
-    std::condition_variable thawed_;
-    std::atomic<bool> frozen_{false};
 };
 
 }  // namespace oavc::test

@@ -16,7 +16,9 @@
 #include "async/shard.hpp"
 #include "async/task_group.hpp"
 #include "services/detail/wyoming_protocol.hpp"
+#include "support/connection_count.hpp"
 #include "support/fake_piper.hpp"
+#include "support/freezer.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
@@ -24,8 +26,6 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
-#include <condition_variable>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -77,20 +77,8 @@ public:
         async::run_blocking(shard_, end(this));
         tasks_.reset();
     }
-    void freeze() {
-        frozen_ = true;
-        shard_.post([this] {
-            std::unique_lock lock{freezer_};
-            thawed_.wait(lock, [this] { return !frozen_; });
-        });
-    }
-    void thaw() {
-        {
-            const std::lock_guard lock{freezer_};
-            frozen_ = false;
-        }
-        thawed_.notify_all();
-    }
+    void freeze() { freezer_.freeze(shard_); }
+    void thaw() { freezer_.thaw(); }
 
     void recogniser(Recogniser hear) {
         with_lock([&] { recogniser_ = std::move(hear); });
@@ -105,8 +93,7 @@ public:
         with_lock([&] { trouble_ = trouble; });
     }
 
-    int open_connections() const { return open_; }
-    int connections() const { return total_; }  ///< so far
+    const ConnectionCount& connections() const { return connections_; }
     std::vector<Utterance> utterances() const {
         const std::lock_guard lock{mutex_};
         return utterances_;
@@ -151,10 +138,8 @@ private:
     }
 
     static asio::awaitable<void> serve(FakeWyoming* self, tcp::socket socket) {
-        ++self->open_;
-        ++self->total_;
+        const ConnectionCount::Open open{self->connections_};
         co_await self->converse(socket);
-        --self->open_;
     }
 
     asio::awaitable<void> converse(tcp::socket& socket) {
@@ -277,11 +262,11 @@ private:
     }
 
     std::uint16_t port_{0};
+    ConnectionCount connections_;
+    Freezer freezer_;
     async::Shard shard_{78};
     std::unique_ptr<tcp::acceptor> acceptor_;
     std::unique_ptr<async::TaskGroup> tasks_;
-    std::atomic<int> open_{0};
-    std::atomic<int> total_{0};
 
     mutable std::mutex mutex_;
     Recogniser recogniser_{[](const std::vector<media::Sample>&) { return " Merhaba.\n"; }};
@@ -290,10 +275,6 @@ private:
     Trouble trouble_;
     std::vector<Utterance> utterances_;
     std::vector<std::string> sentences_;
-
-    std::mutex freezer_;
-    std::condition_variable thawed_;
-    std::atomic<bool> frozen_{false};
 };
 
 }  // namespace oavc::test

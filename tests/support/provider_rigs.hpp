@@ -119,8 +119,8 @@ public:
     virtual std::string ini() const = 0;
     /// What is said and answered from now on, where the server is a fake.
     virtual void expect(const Exchange&) {}
-    /// Connections that its server has open.
-    virtual int open_connections() const { return 0; }
+    /// Of its server; null: not counted.
+    virtual const ConnectionCount* connections() const { return nullptr; }
 };
 
 struct Provider {
@@ -168,7 +168,7 @@ public:
     ~Vosk() override { server_.stop(); }
     std::string ini() const override { return "[stt.vosk]\nurl = " + server_.url() + "\n"; }
     void expect(const Exchange& exchange) override { words_.expect(exchange.question); }
-    int open_connections() const override { return server_.open(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     WordsAsHeard words_;
@@ -182,7 +182,7 @@ public:
     }
     std::string ini() const override { return "[stt.wyoming]\nurl = " + server_.url() + "\n"; }
     void expect(const Exchange& exchange) override { words_.expect(exchange.question); }
-    int open_connections() const override { return server_.open_connections(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     WordsAsHeard words_;
@@ -195,7 +195,7 @@ public:
         server_.synthesizer([](const std::string& text) { return tone_saying(text, {22'050}); });
     }
     std::string ini() const override { return "[tts.wyoming]\nurl = " + server_.url() + "\n"; }
-    int open_connections() const override { return server_.open_connections(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     FakeWyoming server_;
@@ -210,7 +210,7 @@ public:
         return "[tts.elevenlabs]\nbase_url = " + server_.base_url() +
                "\napi_key = secret\nvoice_id = voice1\n";
     }
-    int open_connections() const override { return server_.open_connections(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     FakeElevenLabs server_;
@@ -225,7 +225,7 @@ public:
         return "[stt.deepgram]\nurl = " + server_.listen_url() + "\napi_key = for-tests-only\n";
     }
     void expect(const Exchange& exchange) override { words_.expect(exchange.question); }
-    int open_connections() const override { return server_.open(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     WordsAsHeard words_;
@@ -238,7 +238,7 @@ public:
     std::string ini() const override {
         return "[tts.deepgram]\nurl = " + server_.speak_url() + "\napi_key = for-tests-only\n";
     }
-    int open_connections() const override { return server_.open(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     FakeDeepgram server_;
@@ -277,7 +277,7 @@ public:
         server_.model([answer = std::string{exchange.answer}](const std::string&) { return answer; }
         );
     }
-    int open_connections() const override { return server_.open_connections(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     FakeLlama server_;
@@ -331,7 +331,7 @@ public:
         server_.synthesizer([](const std::string& text) { return tone_saying(text, {22'050}); });
     }
     std::string ini() const override { return "[tts.piper]\nurl = " + server_.url() + "\n"; }
-    int open_connections() const override { return server_.open_connections(); }
+    const ConnectionCount* connections() const override { return &server_.connections(); }
 
 private:
     FakePiper server_;

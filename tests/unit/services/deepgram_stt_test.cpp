@@ -519,7 +519,7 @@ TEST_F(DeepgramSttTest, NonsenseAndEndlessAnswersEndTheStream) {
     server_.listen(habits);
     open();
     EXPECT_EQ(recognise(1, 1, 2), make_error_code(ServiceErrc::protocol).message());
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
     habits.garbled = false;
     habits.drop_after = 3;
     habits.drops = 1;
@@ -527,7 +527,7 @@ TEST_F(DeepgramSttTest, NonsenseAndEndlessAnswersEndTheStream) {
     server_.listen(habits);
     open();
     EXPECT_EQ(recognise(1, 1, 2), make_error_code(ServiceErrc::protocol).message());
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
     habits.drops = 0;
     habits.padding = 2 << 20;
     server_.listen(habits);
@@ -577,7 +577,7 @@ TEST_F(DeepgramSttTest, AStalledServerHoldsUpNobody) {
     const auto late = test::result_of(shard_, async::with_deadline(stream_->next(), 700ms));
     EXPECT_TRUE(late.has_error()) << "no final out of nothing";
     stream_.reset();
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
 }
 
 TEST_F(DeepgramSttTest, AServerThatClosesIdleConnectionsIsCalledAgain) {
@@ -611,7 +611,7 @@ TEST_F(DeepgramSttTest, TheStreamMayGoAtAnyMoment) {
             shard_.context().run_one_for(1ms);
         }
         stream_.reset();
-        run_until([&] { return ended && server_.open() == 0; });
+        run_until([&] { return ended && server_.connections().open() == 0; });
     }
 }
 
@@ -625,7 +625,7 @@ TEST_F(DeepgramSttTest, SpeaksOverTls) {
     open(config);
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");
     stream_.reset();
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
 }
 
 TEST(DeepgramStt, ABadConfigurationIsAnErrorWithTheKeysName) {

@@ -388,7 +388,7 @@ TEST_F(DeepgramTtsTest, EverythingMayGoAtAnyMoment) {
             shard_.context().run_one_for(1ms);
         }
         session_.reset();
-        run_until([&] { return ended && server_.open() == 0; });
+        run_until([&] { return ended && server_.connections().open() == 0; });
         reply.reset();
     }
 }
@@ -402,7 +402,7 @@ TEST_F(DeepgramTtsTest, SpeaksOverTls) {
     open(config);
     expect_whole(speak("Hello."), "Hello.", 1);
     session_.reset();
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
 }
 
 TEST(DeepgramTts, ABadConfigurationIsAnErrorWithTheKeysName) {

@@ -228,7 +228,7 @@ TEST_F(Llama, StreamsAnswersOneAfterAnotherOnOneConnection) {
         EXPECT_EQ(answer.text, "Siz \"şu " + std::to_string(i) + "\" dediniz.");
         EXPECT_EQ(answer.pieces, 4u);
     }
-    EXPECT_LE(server_.connections(), 2) << "one in use and one in reserve";
+    EXPECT_LE(server_.connections().total(), 2) << "one in use and one in reserve";
 }
 
 TEST_F(Llama, AnAnswerMayBeEmptyOrEndWithAnError) {
@@ -264,9 +264,9 @@ TEST_F(Llama, ACancelledAnswerIsCancelledAtTheServer) {
     auto& model = session();
     auto reply = model.ask(ask_for("a"));
     EXPECT_TRUE(test::result_of(shard_, reply->next()).has_value());
-    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.open_connections() == 2; }));
+    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 2; }));
     reply.reset();
-    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.open_connections() == 1; }));
+    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 1; }));
 }
 
 TEST_F(Llama, ALateAnswerIsNotTheNextOnesAnswer) {

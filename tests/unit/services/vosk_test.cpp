@@ -620,7 +620,7 @@ TEST_F(VoskTest, AServerThatStallsHoldsUpNobody) {
     EXPECT_TRUE(late.has_error());
     EXPECT_FALSE(server_.sessions().empty());
     stream_.reset();
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
 }
 
 TEST_F(VoskTest, TheStreamMayGoAtAnyMoment) {
@@ -643,7 +643,7 @@ TEST_F(VoskTest, TheStreamMayGoAtAnyMoment) {
             shard_.context().run_one_for(1ms);
         }
         stream_.reset();
-        run_until([&] { return ended && server_.open() == 0; });
+        run_until([&] { return ended && server_.connections().open() == 0; });
     }
 }
 
@@ -657,7 +657,7 @@ TEST_F(VoskTest, SpeaksOverTls) {
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");
     EXPECT_TRUE(test::result_of(shard_, stt_->probe(shard_)).has_value());
     stream_.reset();
-    run_until([&] { return server_.open() == 0; });
+    run_until([&] { return server_.connections().open() == 0; });
 }
 
 TEST(Vosk, ABadConfigurationIsAnErrorWithTheKeysName) {

@@ -218,7 +218,7 @@ TEST_F(WyomingVoiceServer, SpeaksSentenceAfterSentenceAtTheServersRate) {
             EXPECT_EQ(spoken.samples, test::tone_for("Merhaba.", rate));
         }
     }
-    EXPECT_LE(server_.connections(), 2) << "one in use and one in reserve";
+    EXPECT_LE(server_.connections().total(), 2) << "one in use and one in reserve";
     EXPECT_EQ(server_.sentences().front(), R"({"text":"Merhaba.","voice":{"language":"tr"}})");
 }
 
@@ -383,7 +383,7 @@ TEST_F(WyomingEarServer, ACancelledUtteranceIsCancelledAtTheServerAndNeverHeard)
     const auto event = test::value_of(shard_, ear.next());
     EXPECT_EQ(event.utterance, UtteranceId{3});
     EXPECT_EQ(event.text, "160");
-    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.open_connections() == 1; }));
+    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 1; }));
 }
 
 TEST_F(WyomingEarServer, TwoUtterancesMayWaitForTheirTranscripts) {
@@ -407,7 +407,7 @@ TEST_F(WyomingEarServer, AnUtteranceWithoutAudioHasAnEmptyTranscript) {
 
 TEST_F(WyomingEarServer, TellsAnUtteranceAgainWhenItsConnectionWasDead) {
     auto& ear = stream();
-    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.open_connections() == 1; }));
+    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 1; }));
     ear.begin(UtteranceId{1});
     push(ear, ramp(8'000));
     EXPECT_TRUE(test::run_until(shard_, [&] { return server_.utterances().size() == 1; }));
@@ -473,7 +473,7 @@ TEST_F(WyomingEarServer, AStreamMayGoWhileItIsAwaited) {
     stream_.reset();
     EXPECT_TRUE(test::run_until(shard_, [&] { return tasks.empty(); }));
     EXPECT_EQ(end, ServiceErrc::cancelled);
-    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.open_connections() == 0; }));
+    EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 0; }));
 }
 
 TEST_F(WyomingEarServer, ProbingAsksForADescription) {
