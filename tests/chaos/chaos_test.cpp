@@ -29,8 +29,10 @@
 #include <array>
 #include <atomic>
 #include <cmath>
+#include <condition_variable>
 #include <cstdlib>
 #include <functional>
+#include <future>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -49,7 +51,14 @@ constexpr std::size_t calls = 20;
 constexpr milliseconds deadline{1000};  ///< of each step of each provider
 /// What a turn needs besides: endpointing, the fallback, and a busy machine under sanitizers.
 constexpr milliseconds allowance{2500};
+/// How long a provider is harmed: every caller speaks meanwhile.
 constexpr auto fault_time = 4s;
+/// How long a restarted server is away: as long as a step may take.
+constexpr auto restart_time = 1s;
+/// Between two calls' beginnings, so that callers do not speak in step.
+constexpr milliseconds stagger{50};
+/// Enough for every caller to speak twice on a busy machine.
+constexpr auto turns_time = 30s;
 
 constexpr std::string_view failure_sentence = "Something is wrong.";
 constexpr std::string_view not_understood = "Pardon?";
@@ -64,9 +73,18 @@ public:
     };
     void turn(bool failed, milliseconds silence) {
         const std::lock_guard lock{mutex_};
+        ++all_turns_;
         ++totals_.turns;
         totals_.failed += failed ? 1 : 0;
         totals_.longest_silence = std::max(totals_.longest_silence, silence);
+        turned_.notify_all();
+    }
+    /// Waits for so many turns from now on. False: they take longer than `limit`.
+    bool wait_for_turns(std::size_t more, Clock::duration limit) {
+        std::unique_lock lock{mutex_};
+        return turned_.wait_for(lock, limit, [this, enough = all_turns_ + more] {
+            return all_turns_ >= enough;
+        });
     }
     Totals take() {
         const std::lock_guard lock{mutex_};
@@ -75,6 +93,8 @@ public:
 
 private:
     std::mutex mutex_;
+    std::condition_variable turned_;
+    std::size_t all_turns_{0};
     Totals totals_;
 };
 
@@ -305,7 +325,7 @@ public:
         health->start();
         for (std::size_t i = 0; i < calls; ++i) {
             shards[0].post([this, i] { tasks.spawn(call(i)); });
-            std::this_thread::sleep_for(50ms);
+            std::this_thread::sleep_for(stagger);
         }
     }
     ~World() {
@@ -326,7 +346,7 @@ public:
             std::make_unique<Caller>(shards[0], "call-" + std::to_string(index), ledger, callers);
         auto carried = manager->run_call(shards[0], std::move(caller), manager->admit());
         co_await std::move(carried);
-        ++ended;
+        if (++ended == calls) last_ended.set_value();
     }
 
     template <class Service, class Made>
@@ -388,6 +408,7 @@ public:
                                std::rethrow_exception(std::move(error));
                            }};
     std::atomic<std::size_t> ended{0};
+    std::promise<void> last_ended;
 };
 
 /// What is done to a provider, and undone.
@@ -399,12 +420,13 @@ struct Fault {
     bool breaks;  ///< its breaker has to open
 };
 
-template <class Condition>
-bool within(Clock::duration limit, Condition condition) {
+/// Waits until a provider's breaker is in `state`. False: it is not within `limit`.
+bool comes_to(CircuitBreaker::State state, const Provider& provider, Clock::duration limit) {
+    constexpr milliseconds poll_interval{10};  // breakers do not tell of their changes
     const auto give_up = Clock::now() + limit;
-    while (!condition()) {
+    while (provider.snapshot().breaker != state) {
         if (Clock::now() > give_up) return false;
-        std::this_thread::sleep_for(10ms);
+        std::this_thread::sleep_for(poll_interval);
     }
     return true;
 }
@@ -464,7 +486,7 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
     World world;
     const auto restart = [](auto& server) {
         server.stop();
-        std::this_thread::sleep_for(1s);
+        std::this_thread::sleep_for(restart_time);
         server.start();
     };
     constexpr milliseconds slow{500};  // within the deadline: nobody is to be blamed
@@ -499,17 +521,17 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
         "provider", "fault", "calls", "turns", "failed", "silence ms", "opened ms", "closed ms"
     );
     EXPECT_TRUE(world.health->wait_for_first_answers(10s));
-    std::this_thread::sleep_for(fault_time);
+    EXPECT_TRUE(world.ledger.wait_for_turns(2 * calls, turns_time));
     report(world, "-", "none");
 
     for (const auto& fault : faults) {
-        Provider& provider = world.provider(fault.provider);
-        const auto state = [&] { return provider.snapshot().breaker; };
+        using State = CircuitBreaker::State;
+        const Provider& provider = world.provider(fault.provider);
         const auto harmed = Clock::now();
         fault.harm();
         std::string opened = "-";
         if (fault.breaks) {
-            if (within(fault_time + 6s, [&] { return state() == CircuitBreaker::State::open; })) {
+            if (comes_to(State::open, provider, fault_time + 6s)) {
                 opened = since(harmed);
             } else {
                 ADD_FAILURE() << fault.provider << ' ' << fault.what
@@ -519,11 +541,12 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
         std::this_thread::sleep_until(harmed + fault_time);
         const auto healed = Clock::now();
         fault.heal();
-        const bool was_closed = state() == CircuitBreaker::State::closed;
-        const bool closes = within(20s, [&] { return state() == CircuitBreaker::State::closed; });
-        EXPECT_TRUE(closes) << fault.provider << ' ' << fault.what << ": the breaker stays open";
+        const bool was_closed = provider.snapshot().breaker == State::closed;
+        EXPECT_TRUE(comes_to(State::closed, provider, 20s))
+            << fault.provider << ' ' << fault.what << ": the breaker stays open";
         const auto closed = was_closed ? std::string{"-"} : since(healed);
-        std::this_thread::sleep_for(2s);  // the first provider serves everybody again
+        // The first provider serves everybody again.
+        EXPECT_TRUE(world.ledger.wait_for_turns(calls, turns_time));
         report(world, fault.provider, fault.what, opened, closed);
     }
     EXPECT_TRUE(world.health->usable());
@@ -531,7 +554,7 @@ TEST(Chaos, CallsSurviveWhateverHappensToAProvider) {
 
 TEST(Chaos, HedgingHidesAProviderThatIsMerelySlow) {
     World world{true};
-    std::this_thread::sleep_for(fault_time);  // until it is known what is usual
+    EXPECT_TRUE(world.ledger.wait_for_turns(2 * calls, turns_time)) << "what is usual is unknown";
     report(world, "-", "none, hedged");
     constexpr milliseconds slow{900};
     const auto hedges = [&](const std::string& kind) {
@@ -557,7 +580,7 @@ TEST(Chaos, HedgingHidesAProviderThatIsMerelySlow) {
 
 TEST(Chaos, WhenEverythingIsDownEveryCallerIsToldAndLetGo) {
     World world;
-    std::this_thread::sleep_for(fault_time);
+    EXPECT_TRUE(world.ledger.wait_for_turns(2 * calls, turns_time));
     report(world, "-", "none");
     const auto harmed = Clock::now();
     world.llama.stop();
@@ -565,7 +588,7 @@ TEST(Chaos, WhenEverythingIsDownEveryCallerIsToldAndLetGo) {
         world.spare_mind->fallback.events.clear();
         world.spare_mind->fallback.failure = services::ServiceErrc::unavailable;
     });
-    EXPECT_TRUE(within(30s, [&] { return world.ended == calls; }));
+    EXPECT_EQ(world.last_ended.get_future().wait_for(30s), std::future_status::ready);
     const auto totals = world.ledger.take();
     print_row(
         "llm",

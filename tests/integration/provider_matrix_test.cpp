@@ -77,7 +77,11 @@ const std::vector<caller::Utterance>& questions() {
     return spoken;
 }
 
-asio::awaitable<void> follow(std::shared_ptr<caller::ServerWatch> watch) { co_await watch->run(); }
+/// Cancels `told` when the server has told everything.
+asio::awaitable<void> follow(std::shared_ptr<caller::ServerWatch> watch, asio::steady_timer* told) {
+    co_await watch->run();
+    told->cancel();
+}
 
 /// `expect` is told each exchange before it begins.
 asio::awaitable<void> place_call(
@@ -87,6 +91,7 @@ asio::awaitable<void> place_call(
     std::function<void(const Exchange&)> expect,
     CallFacts& facts
 ) {
+    asio::steady_timer told{shard.executor()};
     std::exception_ptr failure;
     async::TaskGroup tasks{
         shard.executor(), [&failure](std::exception_ptr error) { failure = std::move(error); }};
@@ -100,7 +105,7 @@ asio::awaitable<void> place_call(
         watch = std::make_shared<caller::ServerWatch>(
             shard, caller::ServerWatch::Config{base_url, {}}, line.native_id(), nullptr
         );
-        tasks.spawn(follow(watch));
+        tasks.spawn(follow(watch, &told));
     };
     std::size_t asked = 0;
     listener.speaks = [&](milliseconds, const caller::Utterance&) {
@@ -112,9 +117,10 @@ asio::awaitable<void> place_call(
     facts.dialled = conversation.dialled();
     facts.why_over = conversation.why_over();
     facts.unanswered = conversation.unanswered();
-    const TimePoint deadline = Clock::now() + 10s;
-    while (watch && !watch->complete() && Clock::now() < deadline)
-        co_await async::sleep_for(10ms);
+    if (watch && !watch->complete()) {
+        told.expires_after(10s);
+        co_await told.async_wait(as_result);
+    }
     tasks.cancel();
     co_await tasks.join();
     if (failure) std::rethrow_exception(failure);
