@@ -6,6 +6,7 @@
 #include "services/errors.hpp"
 #include "services/llm/llm.hpp"
 #include "support/await.hpp"
+#include "support/run_shard.hpp"
 
 #include <memory>
 #include <string>
@@ -67,21 +68,13 @@ public:
     }
     Heard hear(std::string text) { return hear(question(std::move(text))); }
 
-    /// Lets what runs in the background go on until `done`; false: it was not within half a minute.
+    /// Lets what runs in the background go on until `done`; false: it was not within a minute.
     template <class F>
     bool settle_until(F&& done) {
-        const auto give_up = Clock::now() + 30s;
-        while (!done() && Clock::now() < give_up) {
-            shard.context().restart();
-            shard.context().run_one_for(5ms);
-        }
-        return done();
+        return run_until(shard, std::forward<F>(done));
     }
     /// Lets everything that was cancelled end.
-    void settle() {
-        shard.context().restart();
-        shard.context().run_for(10s);
-    }
+    void settle() { run_dry(shard); }
 
     async::Shard shard{9};
 

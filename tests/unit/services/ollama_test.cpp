@@ -4,6 +4,7 @@
 #include "services/llm/detail/ollama_protocol.hpp"
 #include "services/llm/ollama_models.hpp"
 #include "services/service_factory.hpp"
+#include "support/chat_adapter.hpp"
 #include "support/fake_ollama.hpp"
 #include "support/llm_client.hpp"
 #include "support/tls_front.hpp"
@@ -130,28 +131,9 @@ TEST(OllamaNames, LackOfATagMeansLatest) {
     EXPECT_EQ(with_tag("host:5000/lib/m"), "host:5000/lib/m:latest");
 }
 
-/// What a body comes to when it arrives in pieces that end after `cut` and at the end.
 Heard read(std::string_view body, std::size_t cut, bool strip_label = false) {
     OllamaReader reader{strip_label, [](int, std::string_view) {}};
-    Heard heard;
-    const auto drain = [&] {
-        while (auto event = reader.next()) {
-            if (event->has_error()) {
-                heard.end = event->error();
-                return true;
-            }
-            heard.text += (*event)->text;
-            if ((*event)->kind == LlmEvent::Kind::tool_call) heard.calls.push_back((*event)->tool);
-        }
-        return false;
-    };
-    for (const auto piece : {body.substr(0, cut), body.substr(cut)}) {
-        reader.push(piece);
-        if (drain()) return heard;
-    }
-    reader.finish();
-    EXPECT_TRUE(drain());
-    return heard;
+    return test::read_body(reader, body, cut);
 }
 Heard read(std::string_view body) { return read(body, body.size()); }
 
@@ -274,16 +256,9 @@ TEST_P(Ollama, TextComesWhileTheModelIsStillSpeaking) {
 }
 
 TEST_P(Ollama, CancellingStopsTheServerAndTheNextReplyIsClean) {
-    behave([](ChatBehaviour& b) { b.stall_after = 1; });
     OllamaLlm service{config()};
     LlmClient client{service};
-    auto reply = client.ask(LlmClient::question("Hi"));
-    EXPECT_EQ(client.first(*reply), "Hello");
-    reply.reset();
-    EXPECT_TRUE(client.settle_until([&] { return server.abandoned() == 1; }));
-    server.reset();
-    server.say({"Second."});
-    EXPECT_EQ(client.hear("And now?").text, "Second.");
+    test::expect_that_cancelling_stops_it(client, server);
 }
 
 TEST_P(Ollama, ADeadlineAroundNextLeavesNothingBehind) {
@@ -370,19 +345,7 @@ TEST_P(Ollama, RefusalsAreToldApart) {
 TEST_P(Ollama, WhatCameStandsWhenTheReplyBreaks) {
     OllamaLlm service{config()};
     LlmClient client{service};
-    const auto heard = [&](void (*change)(ChatBehaviour&)) {
-        server.reset();
-        behave(change);
-        auto what = client.hear("Hi");
-        EXPECT_EQ(what.text, "Hello from");
-        return what.end;
-    };
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.error_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.cut_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.end_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.garbage_after = 2; }), ServiceErrc::protocol);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.flood_after = 2; }), ServiceErrc::protocol);
-    server.reset();
+    test::expect_that_what_came_stands(client, server);
     EXPECT_EQ(client.hear("Hi").text, "Hello from the model.") << "and the next one is whole";
 }
 

@@ -2,6 +2,7 @@
 
 #include "services/llm/detail/chat_json.hpp"
 #include "services/llm/detail/openai_protocol.hpp"
+#include "support/chat_adapter.hpp"
 #include "support/fake_openai.hpp"
 #include "support/llm_client.hpp"
 #include "support/tls_front.hpp"
@@ -89,28 +90,9 @@ TEST(OpenAiRequest, WhatWasSaidAlreadyIsContinued) {
     EXPECT_EQ(body.at("messages").at(3).at("role").as_string(), "user");
 }
 
-/// What a body comes to when it arrives in pieces that end after `cut` and at the end.
 Heard read(std::string_view body, std::size_t cut) {
     OpenAiReader reader{[](int, std::string_view) {}};
-    Heard heard;
-    const auto drain = [&] {
-        while (auto event = reader.next()) {
-            if (event->has_error()) {
-                heard.end = event->error();
-                return true;
-            }
-            heard.text += (*event)->text;
-            if ((*event)->kind == LlmEvent::Kind::tool_call) heard.calls.push_back((*event)->tool);
-        }
-        return false;
-    };
-    for (const auto piece : {body.substr(0, cut), body.substr(cut)}) {
-        reader.push(piece);
-        if (drain()) return heard;
-    }
-    reader.finish();
-    EXPECT_TRUE(drain());
-    return heard;
+    return test::read_body(reader, body, cut);
 }
 Heard read(std::string_view body) { return read(body, body.size()); }
 
@@ -271,16 +253,9 @@ TEST_F(OpenAi, ProbesSayWhatIsWrong) {
 }
 
 TEST_F(OpenAi, CancellingStopsTheServerAndTheNextReplyIsClean) {
-    behave([](ChatBehaviour& b) { b.stall_after = 1; });
     OpenAiLlm service{config()};
     LlmClient client{service};
-    auto reply = client.ask(LlmClient::question("Hi"));
-    EXPECT_EQ(client.first(*reply), "Hello");
-    reply.reset();
-    EXPECT_TRUE(client.settle_until([&] { return server.abandoned() == 1; }));
-    server.reset();
-    server.say({"Second."});
-    EXPECT_EQ(client.hear("And now?").text, "Second.");
+    test::expect_that_cancelling_stops_it(client, server);
 }
 
 TEST_F(OpenAi, RefusalsAreToldApart) {
@@ -304,19 +279,7 @@ TEST_F(OpenAi, RefusalsAreToldApart) {
 TEST_F(OpenAi, WhatCameStandsWhenTheReplyBreaks) {
     OpenAiLlm service{config()};
     LlmClient client{service};
-    const auto heard = [&](void (*change)(ChatBehaviour&)) {
-        server.reset();
-        behave(change);
-        auto what = client.hear("Hi");
-        EXPECT_EQ(what.text, "Hello from");
-        return what.end;
-    };
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.error_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.cut_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.end_after = 2; }), ServiceErrc::unavailable);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.garbage_after = 2; }), ServiceErrc::protocol);
-    EXPECT_EQ(heard([](ChatBehaviour& b) { b.flood_after = 2; }), ServiceErrc::protocol);
-    server.reset();
+    test::expect_that_what_came_stands(client, server);
     server.without_done(true);
     EXPECT_EQ(client.hear("Hi").end, ServiceErrc::end_of_stream);
 }
