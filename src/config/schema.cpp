@@ -24,7 +24,14 @@ using namespace std::chrono_literals;
 const std::vector<Key>& table() {
     static const std::vector<Key> keys = [] {
         std::vector<Key> all;
-        for (auto part : {telephony_keys, services_keys, conversation_keys, server_keys}) {
+        for (auto part :
+             {telephony_keys,
+              stt_keys,
+              llm_keys,
+              tts_keys,
+              failover_keys,
+              conversation_keys,
+              server_keys}) {
             const auto more = part();
             all.insert(all.end(), more.begin(), more.end());
         }

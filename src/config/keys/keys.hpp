@@ -11,7 +11,10 @@
 namespace oavc::config {
 
 std::vector<Key> telephony_keys();
-std::vector<Key> services_keys();
+std::vector<Key> stt_keys();
+std::vector<Key> llm_keys();
+std::vector<Key> tts_keys();
+std::vector<Key> failover_keys();
 std::vector<Key> conversation_keys();
 std::vector<Key> server_keys();
 
