@@ -6,6 +6,7 @@
 #include "services/stt/phrase_recognizer.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "support/await.hpp"
+#include "support/busy_worker.hpp"
 #include "support/phone_speech.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -15,7 +16,6 @@
 #include <gtest/gtest.h>
 
 #include <fstream>
-#include <latch>
 #include <memory>
 #include <string>
 #include <vector>
@@ -259,13 +259,7 @@ TEST(PocketSphinxStt, TheShardMayBeGoneWhenTheJobGetsItsTurn) {
     async::WorkerPool workers{1, 8};
     auto shard = std::make_unique<async::Shard>(0);
     auto stt = make_stt(workers);
-    std::latch busy{1};
-    std::latch release{1};
-    ASSERT_TRUE(workers.try_submit([&] {
-        busy.count_down();
-        release.wait();
-    }));
-    busy.wait();
+    test::BusyWorker worker{workers};
     auto stream = test::value_of(*shard, stt->open(*shard, {}));
     stream->begin(UtteranceId{1});
     push_all(*stream, phoned("where is my card"));
@@ -273,10 +267,8 @@ TEST(PocketSphinxStt, TheShardMayBeGoneWhenTheJobGetsItsTurn) {
     stream.reset();
     stt.reset();
     shard.reset();
-    release.count_down();
-    std::latch done{1};
-    ASSERT_TRUE(workers.try_submit([&] { done.count_down(); }));
-    done.wait();
+    worker.release();
+    test::wait_for_worker(workers);
 }
 
 TEST(PocketSphinxStt, AWaitingReaderIsToldWhenItsStreamGoes) {
@@ -304,14 +296,7 @@ TEST(PocketSphinxStt, OverloadDropsTheOldestAudioCountsItAndStillEndsTheUtteranc
     PocketSphinxConfig config;
     config.max_backlog_ms = 1'000;
     auto stt = make_stt(workers, bank, 0, config);
-    // The only worker is busy with something else.
-    std::latch busy{1};
-    std::latch release{1};
-    ASSERT_TRUE(workers.try_submit([&] {
-        busy.count_down();
-        release.wait();
-    }));
-    busy.wait();
+    test::BusyWorker worker{workers};
     ASSERT_TRUE(workers.try_submit([] {}));
     auto stream = test::value_of(shard, stt->open(shard, {}));
     stream->begin(UtteranceId{1});
@@ -324,7 +309,7 @@ TEST(PocketSphinxStt, OverloadDropsTheOldestAudioCountsItAndStillEndsTheUtteranc
     push_all(*second, phoned("good morning"));
     second->end();
     EXPECT_GE(stt->stats().delayed_jobs, 1u) << "the pool's queue is full";
-    release.count_down();
+    worker.release();
     stream->end();
     EXPECT_THAT(final_of(shard, *stream, UtteranceId{1}), HasSubstr("card"));
     EXPECT_EQ(final_of(shard, *second, UtteranceId{1}), "good morning");

@@ -6,6 +6,7 @@
 #include "services/tts/flite_tts.hpp"
 #include "services/tts/flite_voice.hpp"
 #include "support/await.hpp"
+#include "support/busy_worker.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +17,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <latch>
 #include <string>
 #include <thread>
 #include <vector>
@@ -135,22 +135,14 @@ TEST(Flite, TheShardMayBeGoneWhenTheJobGetsItsTurn) {
     async::WorkerPool workers{1, 8};
     auto shard = std::make_unique<async::Shard>(0);
     auto tts = flite(workers);
-    std::latch busy{1};
-    std::latch release{1};
-    ASSERT_TRUE(workers.try_submit([&] {
-        busy.count_down();
-        release.wait();
-    }));
-    busy.wait();
+    test::BusyWorker worker{workers};
     auto session = test::value_of(*shard, tts->open(*shard, {}));
     auto reply = session->speak("Hello there.");
     reply.reset();
     session.reset();
     shard.reset();
-    release.count_down();
-    std::latch done{1};
-    ASSERT_TRUE(workers.try_submit([&] { done.count_down(); }));
-    done.wait();
+    worker.release();
+    test::wait_for_worker(workers);
 }
 
 TEST(Flite, SpeedChangesTheLength) {
@@ -204,17 +196,11 @@ TEST(Flite, AFullWorkerPoolIsOverload) {
     async::Shard shard{0};
     auto tts = flite(workers);
     auto session = test::value_of(shard, tts->open(shard, {}));
-    std::latch busy{1};
-    std::latch release{1};
-    ASSERT_TRUE(workers.try_submit([&] {
-        busy.count_down();
-        release.wait();
-    }));
-    busy.wait();
+    test::BusyWorker worker{workers};
     auto waiting = session->speak("One.");
     auto refused = session->speak("Two.");
     EXPECT_EQ(test::result_of(shard, refused->next()).error(), ServiceErrc::overloaded);
-    release.count_down();
+    worker.release();
     EXPECT_FALSE(all_of(shard, *waiting).empty());
 }
 
