@@ -2,16 +2,24 @@
 
 // Reads a synthesis to its end.
 
+#include "services/errors.hpp"
 #include "services/tts/tts.hpp"
 #include "support/await.hpp"
+#include "support/run_shard.hpp"
 
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <string>
+#include <utility>
 #include <vector>
 
 namespace oavc::test {
 
 struct Spoken {
     std::vector<media::Sample> samples;
-    SampleRate rate{0};  ///< of the last chunk
+    SampleRate rate{0};
     std::size_t longest_chunk{0};
     error_code end;
 };
@@ -24,6 +32,8 @@ inline asio::awaitable<Spoken> read_all(services::TtsReply& reply) {
             spoken.end = chunk.error();
             co_return spoken;
         }
+        EXPECT_FALSE(chunk->samples.empty());
+        EXPECT_TRUE(spoken.samples.empty() || spoken.rate == chunk->rate) << "the rate has changed";
         spoken.rate = chunk->rate;
         spoken.longest_chunk = std::max(spoken.longest_chunk, chunk->samples.size());
         spoken.samples.insert(spoken.samples.end(), chunk->samples.begin(), chunk->samples.end());
@@ -39,21 +49,25 @@ inline Spoken say(async::Shard& shard, services::TtsSession& session, std::strin
     return all_of(shard, *reply);
 }
 
-/// Lets the shard work until `done`; a minute is taken for a hang.
-template <class Condition>
-bool run_until(async::Shard& shard, Condition done) {
-    const auto give_up = Clock::now() + std::chrono::minutes{1};
-    while (!done() && Clock::now() < give_up) {
-        shard.context().restart();
-        shard.context().run_one_for(milliseconds{10});
-    }
-    return done();
+/// Sentences are told apart by their level: so many samples of the first letter's code.
+inline auto levels(std::size_t samples) {
+    return [samples](const std::string& text) {
+        return std::vector<media::Sample>(samples, static_cast<media::Sample>(text.at(0)));
+    };
 }
 
-/// Destroyed sessions leave coroutines that end by themselves: let them.
-inline void run_dry(async::Shard& shard) {
-    shard.context().restart();
-    shard.context().run_for(std::chrono::seconds{10});
+/// With a server that speaks in `levels(samples)`: leaves a sentence after its first piece. Then
+/// the next one has to come whole, and nothing else.
+inline void expect_that_a_cancelled_sentence_is_over(
+    async::Shard& shard, services::TtsSession& voice, std::size_t samples
+) {
+    auto old = voice.speak("A");
+    EXPECT_THAT(value_of(shard, old->next()).samples, testing::Each('A'));
+    old.reset();
+    const auto spoken = say(shard, voice, "B");
+    EXPECT_EQ(spoken.end, services::ServiceErrc::end_of_stream);
+    EXPECT_THAT(spoken.samples, testing::SizeIs(samples));
+    EXPECT_THAT(spoken.samples, testing::Each('B'));
 }
 
 }  // namespace oavc::test

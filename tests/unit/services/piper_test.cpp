@@ -10,19 +10,18 @@
 #include "support/fake_piper.hpp"
 #include "support/spoken.hpp"
 #include "support/tls_front.hpp"
+#include "support/voice_test.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <optional>
 #include <string>
 #include <vector>
 
 namespace oavc::services {
 namespace {
 
-using testing::Each;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
@@ -140,38 +139,7 @@ TEST(PiperExchange, BelievesARateThatTheServerNames) {
 
 // --- Against a server ---------------------------------------------------------------------------
 
-class Piper : public ::testing::Test {
-protected:
-    void TearDown() override {
-        session_.reset();
-        test::run_dry(shard_);
-    }
-
-    PiperConfig config() const {
-        PiperConfig made;
-        made.endpoint.url = server_.url();
-        made.endpoint.connect_timeout = 20s;
-        return made;
-    }
-    TtsSession& session(const PiperConfig& config, TtsOptions options = {}) {
-        service_.emplace(config);
-        session_ = test::value_of(shard_, service_->open(shard_, std::move(options)));
-        return *session_;
-    }
-    TtsSession& session() { return session(config()); }
-
-    /// Sentences are told apart by their level: the first letter's code.
-    void speak_in_levels() {
-        server_.synthesizer([](const std::string& text) {
-            return std::vector<media::Sample>(22'050, static_cast<media::Sample>(text.at(0)));
-        });
-    }
-
-    async::Shard shard_{0};
-    test::FakePiper server_;
-    std::optional<PiperTts> service_;
-    std::unique_ptr<TtsSession> session_;
-};
+using Piper = test::VoiceTest<PiperTts, PiperConfig, test::FakePiper>;
 
 TEST_F(Piper, SpeaksWhateverTheServersManner) {
     using Manner = test::FakePiper::Manner;
@@ -217,19 +185,11 @@ TEST_F(Piper, OneConnectionCarriesSentenceAfterSentence) {
 }
 
 TEST_F(Piper, NothingOfACancelledSentenceReachesTheNext) {
-    speak_in_levels();
+    server_.synthesizer(test::levels(22'050));
     server_.trouble({.pause = 5ms});
     auto& voice = session();
-    for (int i = 0; i < 3; ++i) {
-        auto old = voice.speak("A");
-        const auto first = test::value_of(shard_, old->next());
-        EXPECT_THAT(first.samples, Each('A'));
-        old.reset();
-        const auto spoken = test::say(shard_, voice, "B");
-        EXPECT_EQ(spoken.end, ServiceErrc::end_of_stream);
-        EXPECT_THAT(spoken.samples, SizeIs(22'050));
-        EXPECT_THAT(spoken.samples, Each('B'));
-    }
+    for (int i = 0; i < 3; ++i)
+        test::expect_that_a_cancelled_sentence_is_over(shard_, voice, 22'050);
 }
 
 TEST_F(Piper, ACancelledSentenceIsCancelledAtTheServer) {
@@ -243,7 +203,7 @@ TEST_F(Piper, ACancelledSentenceIsCancelledAtTheServer) {
 }
 
 TEST_F(Piper, SentencesAskedForTogetherComeInOrder) {
-    speak_in_levels();
+    server_.synthesizer(test::levels(22'050));
     auto& voice = session();
     const auto first = voice.speak("1");
     auto second = voice.speak("2");

@@ -8,6 +8,7 @@
 #include "support/await.hpp"
 #include "support/fake_wyoming.hpp"
 #include "support/spoken.hpp"
+#include "support/voice_test.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -19,7 +20,6 @@
 namespace oavc::services {
 namespace {
 
-using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -182,30 +182,7 @@ TEST(WyomingExchange, BelievesEachChunksFormatButNotAChangeOfIt) {
 
 // --- The voice ----------------------------------------------------------------------------------
 
-class WyomingVoiceServer : public ::testing::Test {
-protected:
-    void TearDown() override {
-        session_.reset();
-        test::run_dry(shard_);
-    }
-    WyomingTtsConfig config() const {
-        WyomingTtsConfig made;
-        made.endpoint.url = server_.url();
-        made.endpoint.connect_timeout = 20s;
-        return made;
-    }
-    TtsSession& session(const WyomingTtsConfig& config, TtsOptions options = {"tr", ""}) {
-        service_.emplace(config);
-        session_ = test::value_of(shard_, service_->open(shard_, std::move(options)));
-        return *session_;
-    }
-    TtsSession& session() { return session(config()); }
-
-    async::Shard shard_{0};
-    test::FakeWyoming server_;
-    std::optional<WyomingTts> service_;
-    std::unique_ptr<TtsSession> session_;
-};
+using WyomingVoiceServer = test::VoiceTest<WyomingTts, WyomingTtsConfig, test::FakeWyoming>;
 
 TEST_F(WyomingVoiceServer, SpeaksSentenceAfterSentenceAtTheServersRate) {
     auto& voice = session();
@@ -237,18 +214,9 @@ TEST_F(WyomingVoiceServer, TheAgentsVoiceComesBeforeTheConfigurations) {
 }
 
 TEST_F(WyomingVoiceServer, NothingOfACancelledSentenceReachesTheNext) {
-    server_.synthesizer([](const std::string& text) {
-        return std::vector<media::Sample>(22'050, static_cast<media::Sample>(text.at(0)));
-    });
+    server_.synthesizer(test::levels(22'050));
     server_.trouble({.pause = 2ms});
-    auto& voice = session();
-    auto old = voice.speak("A");
-    EXPECT_THAT(test::value_of(shard_, old->next()).samples, Each('A'));
-    old.reset();
-    const auto spoken = test::say(shard_, voice, "B");
-    EXPECT_EQ(spoken.end, ServiceErrc::end_of_stream);
-    EXPECT_THAT(spoken.samples, SizeIs(22'050));
-    EXPECT_THAT(spoken.samples, Each('B'));
+    test::expect_that_a_cancelled_sentence_is_over(shard_, session(), 22'050);
 }
 
 TEST_F(WyomingVoiceServer, FailuresAreTold) {
