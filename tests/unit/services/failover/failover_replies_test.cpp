@@ -5,6 +5,7 @@
 #include "services/failover/failover_tts.hpp"
 #include "support/await.hpp"
 #include "support/fake_services.hpp"
+#include "support/two_providers.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -26,47 +27,6 @@ using testing::IsEmpty;
 using Kind = LlmEvent::Kind;
 using State = CircuitBreaker::State;
 
-/// Deadlines that tests wait out are short; those that they must not meet are long.
-FailoverConfig patient() {
-    FailoverConfig config;
-    config.first_token = 30s;
-    config.next_token = 30s;
-    config.first_audio = 30s;
-    config.next_audio = 30s;
-    config.breaker.open_for = 60s;
-    return config;
-}
-
-/// A service that lives in the test, for a wrapper that wants to own it.
-template <class Base, class Fake, class Session, class Options>
-class Borrowed final : public Base {
-public:
-    explicit Borrowed(Fake& fake) : fake_{fake} {}
-    std::string_view name() const noexcept override { return fake_.name(); }
-    decltype(std::declval<Fake&>().capabilities()) capabilities() const noexcept override {
-        return fake_.capabilities();
-    }
-    asio::awaitable<Result<std::unique_ptr<Session>>> open(async::Shard& shard, Options options)
-        override {
-        return fake_.open(shard, std::move(options));
-    }
-
-private:
-    Fake& fake_;
-};
-using BorrowedLlm = Borrowed<LlmService, FakeLlm, LlmSession, LlmOptions>;
-using BorrowedTts = Borrowed<TtsService, FakeTts, TtsSession, TtsOptions>;
-
-std::shared_ptr<Provider> provider(
-    ServiceKind kind, const std::string& name, const FailoverConfig& config
-) {
-    Provider::Identity identity;
-    identity.kind = kind;
-    identity.name = name;
-    identity.fallback = name != "first";
-    return std::make_shared<Provider>(identity, config.breaker);
-}
-
 asio::awaitable<void> release_when_asked(FakeLlm& llm, std::size_t events) {
     while (llm.asks.empty())
         co_await async::sleep_for(1ms);
@@ -75,30 +35,23 @@ asio::awaitable<void> release_when_asked(FakeLlm& llm, std::size_t events) {
 
 // ── models ──────────────────────────────────────────────────────────────────────────────────────
 
-class FailoverLlmTest : public testing::Test {
+class FailoverLlmTest : public TwoProviders<
+                            ServiceKind::llm,
+                            FailoverLlm,
+                            LlmService,
+                            FakeLlm,
+                            LlmSession,
+                            LlmOptions> {
 protected:
-    async::Shard shard{0};
-    FakeLlm one;
-    FakeLlm two;
-    std::shared_ptr<Provider> first;
-    std::shared_ptr<Provider> second;
-    std::unique_ptr<FailoverLlm> both;
     std::unique_ptr<LlmSession> session;
 
     void open(const FailoverConfig& config = patient()) {
         session.reset();
-        first = provider(ServiceKind::llm, "first", config);
-        second = provider(ServiceKind::llm, "second", config);
-        std::vector<Candidate<LlmService>> candidates;
-        candidates.push_back({std::make_unique<BorrowedLlm>(one), first});
-        candidates.push_back({std::make_unique<BorrowedLlm>(two), second});
-        both = std::make_unique<FailoverLlm>(std::move(candidates), config);
-        session = test::value_of(shard, both->open(shard, {}));
+        session = open_both(config);
     }
     ~FailoverLlmTest() override {
         session.reset();
-        shard.context().restart();
-        shard.context().poll();
+        settle();
     }
 
     static LlmRequest question() {
@@ -408,35 +361,25 @@ TEST_F(FailoverLlmTest, ALateFirstMayStillWin) {
 
 // ── voices ──────────────────────────────────────────────────────────────────────────────────────
 
-class FailoverTtsTest : public testing::Test {
+class FailoverTtsTest : public TwoProviders<
+                            ServiceKind::tts,
+                            FailoverTts,
+                            TtsService,
+                            FakeTts,
+                            TtsSession,
+                            TtsOptions> {
 protected:
-    async::Shard shard{0};
-    FakeTts one;
-    FakeTts two;
-    std::shared_ptr<Provider> first;
-    std::shared_ptr<Provider> second;
-    std::unique_ptr<FailoverTts> both;
     std::unique_ptr<TtsSession> session;
 
     void open(const FailoverConfig& config = patient()) {
         session.reset();
         two.first_level = 2000;
         two.caps.output_rate = narrowband;
-        first = provider(ServiceKind::tts, "first", config);
-        second = provider(ServiceKind::tts, "second", config);
-        std::vector<Candidate<TtsService>> candidates;
-        candidates.push_back({std::make_unique<BorrowedTts>(one), first});
-        candidates.push_back({std::make_unique<BorrowedTts>(two), second});
-        both = std::make_unique<FailoverTts>(std::move(candidates), config);
-        TtsOptions options;
-        options.language = "tr";
-        options.voice = "fahrettin";
-        session = test::value_of(shard, both->open(shard, std::move(options)));
+        session = open_both(config, {"tr", "fahrettin"});
     }
     ~FailoverTtsTest() override {
         session.reset();
-        shard.context().restart();
-        shard.context().poll();
+        settle();
     }
 
     struct Heard {

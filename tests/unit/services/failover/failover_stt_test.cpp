@@ -3,6 +3,7 @@
 #include "async/deadline.hpp"
 #include "support/await.hpp"
 #include "support/fake_services.hpp"
+#include "support/two_providers.hpp"
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -25,28 +26,6 @@ using testing::SizeIs;
 using Kind = SttEvent::Kind;
 using State = CircuitBreaker::State;
 
-FailoverConfig patient() {
-    FailoverConfig config;
-    config.final_transcript = 30s;
-    config.breaker.open_for = 60s;
-    return config;
-}
-
-class BorrowedStt final : public SttService {
-public:
-    explicit BorrowedStt(FakeStt& fake) : fake_{fake} {}
-    std::string_view name() const noexcept override { return fake_.name(); }
-    const SttCapabilities& capabilities() const noexcept override { return fake_.capabilities(); }
-    asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
-        async::Shard& shard, SttOptions options
-    ) override {
-        return fake_.open(shard, std::move(options));
-    }
-
-private:
-    FakeStt& fake_;
-};
-
 /// What a call does: next() is always being awaited.
 asio::awaitable<void> read_all(
     SttStream& stream, std::deque<SttEvent>& events, std::optional<error_code>& error
@@ -61,43 +40,26 @@ asio::awaitable<void> read_all(
     }
 }
 
-class FailoverSttTest : public testing::Test {
+class FailoverSttTest : public TwoProviders<
+                            ServiceKind::stt,
+                            FailoverStt,
+                            SttService,
+                            FakeStt,
+                            SttStream,
+                            SttOptions> {
 protected:
-    async::Shard shard{0};
-    FakeStt one;
-    FakeStt two;
-    std::shared_ptr<Provider> first;
-    std::shared_ptr<Provider> second;
-    std::unique_ptr<FailoverStt> both;
     std::unique_ptr<SttStream> stream;
     std::deque<SttEvent> events;
     std::optional<error_code> error;
 
-    std::shared_ptr<Provider> provider(const std::string& name, const FailoverConfig& config) {
-        Provider::Identity identity;
-        identity.kind = ServiceKind::stt;
-        identity.name = name;
-        return std::make_shared<Provider>(identity, config.breaker);
-    }
     void open(const FailoverConfig& config = patient(), bool with_fallback = true) {
-        first = provider("first", config);
-        second = provider("second", config);
-        std::vector<Candidate<SttService>> candidates;
-        candidates.push_back({std::make_unique<BorrowedStt>(one), first});
-        if (with_fallback) candidates.push_back({std::make_unique<BorrowedStt>(two), second});
-        both = std::make_unique<FailoverStt>(std::move(candidates), config);
-        stream = test::value_of(shard, both->open(shard, {}));
+        stream = open_both(config, {}, with_fallback);
         asio::co_spawn(shard.context(), read_all(*stream, events, error), asio::detached);
         settle();
     }
     ~FailoverSttTest() override {
         stream.reset();
         settle();
-    }
-    /// Runs whatever can run now.
-    void settle() {
-        shard.context().restart();
-        shard.context().poll();
     }
     void until(const std::function<bool()>& condition) {
         const auto give_up = Clock::now() + 30s;
