@@ -19,16 +19,6 @@ constexpr Clock::duration last_retry = 60s;
 /// A fixed sentence is no audio book: what is longer is left to the voice.
 constexpr std::size_t longest_phrase = 48'000 * 60;
 
-std::vector<std::string> sentences_of(std::string_view text) {
-    SentenceAggregator cut;
-    cut.push(text);
-    cut.finish();
-    std::vector<std::string> sentences;
-    while (auto sentence = cut.next())
-        sentences.push_back(std::move(*sentence));
-    return sentences;
-}
-
 struct Wanted {
     const AgentConfig* agent;
     std::string sentence;

@@ -3,6 +3,7 @@
 #include "base/sentence.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace oavc::pipeline {
 
@@ -11,7 +12,8 @@ namespace {
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
 bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
-std::string trimmed(std::string_view text) {
+/// Also without white space around it.
+std::string with_single_spaces(std::string_view text) {
     while (!text.empty() && is_space(text.front()))
         text.remove_prefix(1);
     while (!text.empty() && is_space(text.back()))
@@ -75,7 +77,7 @@ std::optional<std::string> SentenceAggregator::next() {
             if (!finished_) return std::nullopt;
             end = pending_.size();
         }
-        auto sentence = trimmed(std::string_view{pending_}.substr(0, end));
+        auto sentence = with_single_spaces(std::string_view{pending_}.substr(0, end));
         pending_.erase(0, end);
         if (!speakable(sentence)) continue;
         first_ = false;
@@ -88,6 +90,16 @@ void SentenceAggregator::reset() {
     pending_.clear();
     first_ = true;
     finished_ = false;
+}
+
+std::vector<std::string> sentences_of(std::string_view text) {
+    SentenceAggregator cut;
+    cut.push(text);
+    cut.finish();
+    std::vector<std::string> sentences;
+    while (auto sentence = cut.next())
+        sentences.push_back(std::move(*sentence));
+    return sentences;
 }
 
 }  // namespace oavc::pipeline

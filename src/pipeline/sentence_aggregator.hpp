@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace oavc::pipeline {
 
@@ -31,5 +32,8 @@ private:
     bool first_{true};
     bool finished_{false};
 };
+
+/// The sentences of a text that is complete.
+std::vector<std::string> sentences_of(std::string_view text);
 
 }  // namespace oavc::pipeline

@@ -5,7 +5,6 @@
 #include "media/level.hpp"
 #include "pipeline/call_tools.hpp"
 #include "pipeline/sentence_aggregator.hpp"
-#include "services/errors.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -13,10 +12,10 @@
 
 #include <algorithm>
 #include <exception>
+#include <utility>
 
 namespace oavc::pipeline {
 
-using services::ServiceErrc;
 using turns::CannedLine;
 using turns::TurnAction;
 
@@ -25,17 +24,12 @@ namespace {
 /// Services are local or warm: one that needs longer than this to open is down.
 constexpr auto open_limit = 3s;
 
-/// A reply of more sentences than this is not a telephone reply.
-constexpr std::size_t most_sentences = 256;
-
-/// Of the silence before a reply's first sound, this much is kept.
-constexpr milliseconds kept_lead{20};
-
-/// "openai", or "ollama (failed over)".
-std::string served_by(const services::Served& served, std::string_view service) {
-    std::string text{served.provider.empty() ? service : served.provider};
-    if (served.failed_over) text += " (failed over)";
-    if (served.hedged) text += " (hedged)";
+/// "openai", or "ollama (failed over)"; empty: nobody. `service`: who it is unless it says so.
+std::string served_by(const std::optional<services::Served>& served, std::string_view service) {
+    if (!served) return {};
+    std::string text{served->provider.empty() ? service : served->provider};
+    if (served->failed_over) text += " (failed over)";
+    if (served->hedged) text += " (hedged)";
     return text;
 }
 
@@ -50,34 +44,6 @@ std::string what(std::exception_ptr error) {
 }
 
 }  // namespace
-
-struct Session::Reply {
-    Reply(
-        asio::any_io_executor executor,
-        Generation g,
-        async::TaskGroup::ExceptionHandler on_exception
-    )
-        : generation{g},
-          sentences{executor, most_sentences},
-          room{executor},
-          tasks{executor, std::move(on_exception)} {}
-
-    const Generation generation;
-    async::Mailbox<std::string> sentences;
-    async::Signal room;  ///< the playout queue fell below its high-water mark
-    std::optional<media::Resampler> resampler;  ///< made for the rate that the voice has
-    std::vector<media::Sample> resampled;
-    std::vector<std::string> sent;  ///< sentences given to the voice
-    TimePoint asked{};              ///< when the model was; never for a fixed sentence
-    bool restarted{false};          ///< another model took over
-    std::string model;              ///< who answered, for the log
-    std::string voice;
-    bool lead_trimmed{false};  ///< the silence before the first sound is gone
-    bool out{false};           ///< some of it was sent
-    bool voiced_out{false};
-    bool dead{false};  ///< interrupted: nothing of it may be used any more
-    async::TaskGroup tasks;
-};
 
 Session::Session(
     async::Shard& shard, std::unique_ptr<transports::Transport> transport, SessionContext context
@@ -129,7 +95,7 @@ asio::awaitable<void> Session::run() {
     tasks_.cancel();
     co_await tasks_.join();
     for (auto& grave : graves_)
-        co_await grave->tasks.join();
+        co_await grave->join();
     graves_.clear();
     co_await transport_->hang_up();
 
@@ -151,11 +117,8 @@ asio::awaitable<void> Session::run() {
 /// The caller can be told that nothing works although no voice does.
 bool Session::can_apologise() const {
     const auto& agent = context_.agent;
-    SentenceAggregator sentences;
-    sentences.push(agent.failure_sentence);
-    sentences.finish();
-    const auto first = sentences.next();
-    return first && context_.phrases.find(agent, *first) != nullptr;
+    const auto sentences = sentences_of(agent.failure_sentence);
+    return !sentences.empty() && context_.phrases.find(agent, sentences.front()) != nullptr;
 }
 
 /// Opens the services, answers, and carries media until it ends.
@@ -272,7 +235,7 @@ asio::awaitable<void> Session::read_transcripts() {
             }
             machine_->on_interim(next->utterance, next->text, now);
         } else {
-            recognised_by_ = served_by(next->served, context_.services.stt.name());
+            recognised_by_ = next->served;
             machine_->on_final(next->utterance, next->text, now);
         }
         run_actions(now);
@@ -335,7 +298,7 @@ void Session::on_tick(TimePoint now) noexcept {
     if (now - began_ >= context_.config.limits.max_call_duration) machine_->say_goodbye(now);
     machine_->tick(now);
     run_actions(now);
-    fill_in(now);
+    if (reply_) reply_->fill_in(now);
     play(now);
 }
 
@@ -346,13 +309,10 @@ void Session::play(TimePoint now) {
     while (transport_->send_room() > 0 && playout_.take_frame(frame)) {
         const auto ahead = transport_->unheard();
         if (!transport_->send_audio({frame, format.rate})) break;
-        machine_->on_reply_progress(reply_->generation, now);
-        if (!reply_->out) {
-            reply_->out = true;
-            machine_->on_reply_out(reply_->generation, now);
-        }
-        if (!reply_->voiced_out && media::is_voiced(frame)) {
-            reply_->voiced_out = true;
+        machine_->on_reply_progress(reply_->generation(), now);
+        if (!std::exchange(reply_out_, true)) machine_->on_reply_out(reply_->generation(), now);
+        if (!reply_voiced_ && media::is_voiced(frame)) {
+            reply_voiced_ = true;
             auto& started = event(CallEvent::Kind::reply_started);
             if (probe_.running()) started.latency = probe_.on_voiced_out(now + ahead);
             const auto& split = started.latency;
@@ -365,16 +325,16 @@ void Session::play(TimePoint now) {
                 log::kv("llm_ms", split.llm),
                 log::kv("tts_ms", split.tts),
                 log::kv("playout_ms", split.playout),
-                log::kv("stt", recognised_by_),
-                log::kv("llm", reply_->model),
-                log::kv("tts", reply_->voice)
+                log::kv("stt", served_by(recognised_by_, context_.services.stt.name())),
+                log::kv("llm", served_by(reply_->model(), context_.services.llm.name())),
+                log::kv("tts", served_by(reply_->voice(), context_.services.tts.name()))
             );
             emit(started);
         }
     }
-    if (playout_.queued() < PlayoutQueue::high_water) reply_->room.notify();
+    if (playout_.queued() < PlayoutQueue::high_water) reply_->on_room();
     if (playout_.drained() && transport_->unheard() <= milliseconds{0}) {
-        const auto generation = reply_->generation;
+        const auto generation = reply_->generation();
         end_reply(false);
         machine_->on_reply_done(generation, now);
         run_actions(now);
@@ -476,15 +436,13 @@ void Session::end_reply(bool interrupted) {
     emit(event_heard);
     playout_.release();
     if (probe_.running() && interrupted) probe_.cancel();
-    reply_->dead = true;
-    reply_->tasks.cancel();
-    reply_->sentences.close();
+    reply_->stop();
     graves_.push_back(std::move(reply_));
     if (!tasks_.cancelled()) tasks_.spawn(bury(*graves_.back()));
 }
 
 asio::awaitable<void> Session::bury(Reply& reply) {
-    co_await reply.tasks.join();
+    co_await reply.join();
     graves_.remove_if([&](const auto& grave) { return grave.get() == &reply; });
 }
 
@@ -511,209 +469,71 @@ std::string Session::line(CannedLine which) const {
 void Session::start_reply(const TurnAction& action) {
     if (reply_) end_reply(true);
     playout_.begin();
-    reply_ = std::make_unique<Reply>(
-        shard_.executor(),
-        action.generation,
-        [this](std::exception_ptr error) {
-            log_.error("a reply failed; the call ends", log::kv("error", what(error)));
-            leaving_ = true;
-        }
-    );
-    if (action.line == CannedLine::none) {
-        reply_->asked = context_.now();
-        reply_->tasks.spawn(speak(*reply_));
-        // Last: when a model fails at once, reply_ is the apology by the time that spawn returns.
-        reply_->tasks.spawn(think(*reply_));
-    } else {
+    reply_out_ = false;
+    reply_voiced_ = false;
+    const ReplyContext borrowed{
+        .agent = context_.agent,
+        .phrases = context_.phrases,
+        .llm = llm_.get(),
+        .tts = tts_.get(),
+        .rate = transport_->format().rate,
+        .playout = playout_,
+        .log = log_,
+        .owner = *this,
+    };
+    reply_ = std::make_unique<Reply>(shard_.executor(), action.generation, borrowed);
+    if (action.line != CannedLine::none) {
         if (action.line == CannedLine::failure) transfer_target_ = context_.agent.fallback_number;
-        SentenceAggregator sentences;
-        sentences.push(line(action.line));
-        sentences.finish();
-        while (auto sentence = sentences.next())
-            send_sentence(*reply_, std::move(*sentence));
-        reply_->sentences.close();
-        reply_->tasks.spawn(speak(*reply_));
+        reply_->say(line(action.line));
+        return;
     }
-}
-
-void Session::send_sentence(Reply& reply, std::string text) {
-    // A model that took over from a failed one may begin with what the caller has heard already.
-    if (std::ranges::find(reply.sent, text) != reply.sent.end() && reply.restarted) return;
-    reply.sent.push_back(text);
-    if (!reply.sentences.try_push(std::move(text))) {
-        log_.warn("the reply is too long; the rest is left out");
-    }
-    probe_.on_sentence(context_.now());
-}
-
-/// The model's half: tokens in, sentences out.
-asio::awaitable<void> Session::think(Reply& reply) {
     services::LlmRequest request;
     request.messages = conversation_.messages();
     if (context_.services.llm.capabilities().tools) request.tools = call_tools(context_.agent);
-    if (!llm_) co_return;  // we are apologising
-    const auto answer = llm_->ask(std::move(request));
-    SentenceAggregator sentences;
-    for (;;) {
-        auto next = co_await answer->next();
-        if (reply.dead) co_return;
-        const auto now = context_.now();
-        if (!next) {
-            if (next.error() == ServiceErrc::end_of_stream) break;
-            log_.warn("the model failed", log::kv("error", next.error()));
-            machine_->on_reply_failed(reply.generation, now);
-            run_actions(now);
-            co_return;
-        }
-        machine_->on_reply_progress(reply.generation, now);
-        reply.model = served_by(answer->served(), context_.services.llm.name());
-        if (next->kind == services::LlmEvent::Kind::tool_call) {
-            *next = as_action(next->tool, context_.agent);
-        }
-        switch (next->kind) {
-            case services::LlmEvent::Kind::text:
-                sentences.push(next->text);
-                break;
-            case services::LlmEvent::Kind::transfer:
-                transfer_target_ = next->text;
-                machine_->hang_up_after_reply();
-                break;
-            case services::LlmEvent::Kind::hang_up:
-                machine_->hang_up_after_reply();
-                break;
-            case services::LlmEvent::Kind::restart:
-                sentences.reset();
-                reply.restarted = true;
-                break;
-            case services::LlmEvent::Kind::tool_call:
-                log_.warn(
-                    "the model called a function that does not exist",
-                    log::kv("name", next->tool.name)
-                );
-                break;
-        }
-        while (auto sentence = sentences.next())
-            send_sentence(reply, std::move(*sentence));
-    }
-    sentences.finish();
-    while (auto sentence = sentences.next())
-        send_sentence(reply, std::move(*sentence));
-    reply.sentences.close();
+    reply_->answer(std::move(request), context_.now());
 }
 
-/// A slow model's silence is covered by a sentence of ours.
-void Session::fill_in(TimePoint now) {
-    const auto& filler = context_.agent.filler_sentence;
-    if (filler.empty() || !reply_ || reply_->asked == TimePoint{}) return;
-    if (!reply_->sent.empty() || reply_->sentences.closed()) return;
-    if (now - reply_->asked >= context_.agent.filler_after) send_sentence(*reply_, filler);
+void Session::on_token(const Reply& reply) {
+    machine_->on_reply_progress(reply.generation(), context_.now());
 }
 
-/// The voice's half: sentences in, audio into the playout queue.
-asio::awaitable<void> Session::speak(Reply& reply) {
-    for (;;) {
-        auto sentence = co_await reply.sentences.pop();
-        if (reply.dead) co_return;
-        if (!sentence) break;
-        std::string text = std::move(*sentence);
-        const bool spoken = co_await speak_sentence(reply, std::move(text));
-        if (!spoken) co_return;
-    }
-    if (playout_.empty() && !machine_->hanging_up()) {  // a reply without a word is no reply
-        const auto now = context_.now();
-        machine_->on_reply_failed(reply.generation, now);
-        run_actions(now);
-        co_return;
-    }
+void Session::on_sentence(const Reply& reply) {
+    static_cast<void>(reply);
+    probe_.on_sentence(context_.now());
+}
+
+void Session::on_speaking(const Reply& reply, std::string_view sentence) {
+    static_cast<void>(reply);
+    emit(CallEvent::Kind::sentence, std::string{sentence});
+}
+
+void Session::on_audio(const Reply& reply) {
+    const auto now = context_.now();
+    machine_->on_reply_progress(reply.generation(), now);
+    probe_.on_audio(now);
+}
+
+void Session::on_complete(const Reply& reply) {
+    // A reply without a word is no reply.
+    if (playout_.empty() && !machine_->hanging_up()) return on_failed(reply);
     playout_.finish();
 }
 
-asio::awaitable<bool> Session::speak_sentence(Reply& reply, std::string text) {
-    emit(CallEvent::Kind::sentence, text);
-    playout_.begin_sentence(text);
-    if (auto phrase = context_.phrases.find(context_.agent, text)) {
-        const bool played = co_await play_phrase(reply, std::move(phrase));
-        co_return played;
-    }
-    if (!tts_) {
-        machine_->on_reply_failed(reply.generation, context_.now());
-        run_actions(context_.now());
-        co_return false;
-    }
-    const auto voice = tts_->speak(std::move(text));
-    for (;;) {
-        auto chunk = co_await voice->next();
-        if (reply.dead) co_return false;
-        if (!chunk) {
-            if (chunk.error() == ServiceErrc::end_of_stream) break;
-            log_.warn("the voice failed", log::kv("error", chunk.error()));
-            machine_->on_reply_failed(reply.generation, context_.now());
-            run_actions(context_.now());
-            co_return false;
-        }
-        reply.voice = served_by(voice->served(), context_.services.tts.name());
-        const bool wanted = co_await add_audio(reply, chunk->samples, chunk->rate);
-        if (!wanted) co_return false;
-    }
-    end_sentence(reply);
-    co_return true;
-}
-
-/// What was synthesised beforehand, in pieces like a voice's.
-asio::awaitable<bool> Session::play_phrase(Reply& reply, std::shared_ptr<const Phrase> phrase) {
-    constexpr milliseconds piece{200};
-    const auto step = samples_in(piece, phrase->rate);
-    reply.voice = "cached";
-    for (media::Samples rest{phrase->samples}; !rest.empty();) {
-        const auto part = rest.first(std::min(step, rest.size()));
-        rest = rest.subspan(part.size());
-        const bool wanted = co_await add_audio(reply, part, phrase->rate);
-        if (!wanted) co_return false;
-    }
-    end_sentence(reply);
-    co_return true;
-}
-
-/// Into the playout queue, as soon as there is room. False: the reply is dead.
-asio::awaitable<bool> Session::add_audio(Reply& reply, media::Samples samples, SampleRate rate) {
+void Session::on_failed(const Reply& reply) {
     const auto now = context_.now();
-    machine_->on_reply_progress(reply.generation, now);
-    probe_.on_audio(now);
-    reply.resampled.clear();
-    if (!reply.resampler || reply.resampler->input_rate() != rate) {
-        if (reply.resampler) reply.resampler->flush(reply.resampled);
-        reply.resampler.emplace(rate, transport_->format().rate);
-    }
-    reply.resampler->process(samples, reply.resampled);
-    append_audio(reply, reply.resampled);
-    while (playout_.queued() > PlayoutQueue::high_water) {
-        co_await reply.room.wait();
-        if (reply.dead) co_return false;
-    }
-    co_return true;
+    machine_->on_reply_failed(reply.generation(), now);
+    run_actions(now);
 }
 
-void Session::end_sentence(Reply& reply) {
-    reply.resampled.clear();
-    if (reply.resampler) reply.resampler->flush(reply.resampled);
-    append_audio(reply, reply.resampled);
+void Session::on_end_of_call(const Reply& reply, std::string transfer_to) {
+    static_cast<void>(reply);
+    if (!transfer_to.empty()) transfer_target_ = std::move(transfer_to);
+    machine_->hang_up_after_reply();
 }
 
-/// A voice's silence before its first sound is latency that the caller hears: it is cut.
-void Session::append_audio(Reply& reply, media::Samples samples) {
-    if (!reply.lead_trimmed) {
-        const auto rate = transport_->format().rate;
-        const auto step = samples_in(kept_lead, rate);
-        std::size_t silent = 0;
-        while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step))
-        ) {
-            silent += step;
-        }
-        reply.lead_trimmed = silent + step <= samples.size();
-        samples = samples.subspan(silent > step ? silent - step : 0);
-        if (!reply.lead_trimmed) return;
-    }
-    playout_.append(samples);
+void Session::on_exception(std::exception_ptr error) {
+    log_.error("a reply failed; the call ends", log::kv("error", what(std::move(error))));
+    leaving_ = true;
 }
 
 // --- Telling others -----------------------------------------------------------------------------

@@ -1,11 +1,8 @@
 #pragma once
 
-#include "async/mailbox.hpp"
 #include "async/shard.hpp"
-#include "async/signal.hpp"
 #include "async/task_group.hpp"
 #include "base/ids.hpp"
-#include "media/resampler.hpp"
 #include "observability/log.hpp"
 #include "pipeline/audio_processor.hpp"
 #include "pipeline/config.hpp"
@@ -15,17 +12,20 @@
 #include "pipeline/manager.hpp"
 #include "pipeline/phrase_cache.hpp"
 #include "pipeline/playout_queue.hpp"
+#include "pipeline/reply.hpp"
 #include "transports/transport.hpp"
 #include "turns/turn_machine.hpp"
 
 #include <array>
 #include <cstdint>
+#include <exception>
 #include <functional>
 #include <list>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace oavc::pipeline {
 
@@ -42,9 +42,10 @@ struct SessionContext {
 };
 
 /// One call at run time: ties transport, recogniser, model and voice together under the turn
-/// machine. Audio and ticks come as plain calls; services are coroutines of its task groups.
+/// machine. Audio and ticks come as plain calls; the recogniser is a coroutine of its task group,
+/// and each reply has a group of its own.
 /// Owner: run_call's coroutine frame. Thread: the call's shard.
-class Session final : private transports::MediaSink {
+class Session final : private transports::MediaSink, private ReplyOwner {
 public:
     Session(
         async::Shard& shard,
@@ -66,16 +67,24 @@ public:
     turns::TurnState turn_state() const noexcept { return machine_->state(); }
 
 private:
-    /// One reply from question to last sample. Everything in it belongs to one generation.
-    struct Reply;
-
     // transports::MediaSink
     void on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept override;
     void on_tick(TimePoint now) noexcept override;
     void on_digit(char digit, transports::DigitSource source) noexcept override;
     void on_hold(bool held) noexcept override;
 
+    // ReplyOwner
+    void on_token(const Reply& reply) override;
+    void on_sentence(const Reply& reply) override;
+    void on_speaking(const Reply& reply, std::string_view sentence) override;
+    void on_audio(const Reply& reply) override;
+    void on_complete(const Reply& reply) override;
+    void on_failed(const Reply& reply) override;
+    void on_end_of_call(const Reply& reply, std::string transfer_to) override;
+    void on_exception(std::exception_ptr error) override;
+
     asio::awaitable<transports::MediaEnd> carry();
+    bool can_apologise() const;
     asio::awaitable<bool> open_services();
     asio::awaitable<void> open_stt(error_code& error);
     asio::awaitable<void> open_llm(error_code& error);
@@ -87,17 +96,7 @@ private:
     void perform(const turns::TurnAction& action, TimePoint now);
     void start_reply(const turns::TurnAction& action);
     void end_reply(bool interrupted);
-    asio::awaitable<void> think(Reply& reply);
-    void fill_in(TimePoint now);
-    asio::awaitable<void> speak(Reply& reply);
-    asio::awaitable<bool> speak_sentence(Reply& reply, std::string text);
-    asio::awaitable<bool> play_phrase(Reply& reply, std::shared_ptr<const Phrase> phrase);
-    asio::awaitable<bool> add_audio(Reply& reply, media::Samples samples, SampleRate rate);
-    void end_sentence(Reply& reply);
-    bool can_apologise() const;
     asio::awaitable<void> bury(Reply& reply);
-    void send_sentence(Reply& reply, std::string text);
-    void append_audio(Reply& reply, media::Samples samples);
     void play(TimePoint now);
     void pause(TimePoint now);
 
@@ -130,7 +129,9 @@ private:
     TimePoint paused_at_{};
     LatencyProbe probe_;
     std::uint32_t turn_{0};
-    std::string recognised_by_;  ///< who heard the latest turn, for the log
+    std::optional<services::Served> recognised_by_;  ///< who heard the latest turn, for the log
+    bool reply_out_{false};                          ///< some of the current reply was sent
+    bool reply_voiced_{false};                       ///< … and it was a sound
     std::string transfer_target_;
     bool leaving_{false};
     CallEvent event_;

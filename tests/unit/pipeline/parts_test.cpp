@@ -13,7 +13,7 @@ namespace {
 
 using testing::ElementsAre;
 
-std::vector<std::string> sentences_of(const std::vector<std::string>& tokens) {
+std::vector<std::string> pieces_of(const std::vector<std::string>& tokens) {
     SentenceAggregator aggregator;
     std::vector<std::string> sentences;
     const auto collect = [&] {
@@ -36,8 +36,9 @@ TEST(SentenceAggregator, CutsTheSameSentencesHoweverTheTokensAreCut) {
         letters.emplace_back(1, c);
     const auto expected =
         ElementsAre("Your card costs 3.5 lira,", "e.g. today.", "Call Dr. Smith!", "Is it?", "Ok");
-    EXPECT_THAT(sentences_of({text}), expected);
-    EXPECT_THAT(sentences_of(letters), expected);
+    EXPECT_THAT(pieces_of({text}), expected);
+    EXPECT_THAT(sentences_of(text), expected);
+    EXPECT_THAT(pieces_of(letters), expected);
 }
 
 TEST(SentenceAggregator, LetsTheFirstSentenceGoBeforeTheReplyIsComplete) {
@@ -49,7 +50,7 @@ TEST(SentenceAggregator, LetsTheFirstSentenceGoBeforeTheReplyIsComplete) {
 
 TEST(SentenceAggregator, LeavesOutMarksMadeForEyesAndPiecesWithoutWords) {
     EXPECT_THAT(
-        sentences_of({"**Hello** `there`.\n\n- - -\n# Done"}), ElementsAre("Hello there.", "Done")
+        pieces_of({"**Hello** `there`.\n\n- - -\n# Done"}), ElementsAre("Hello there.", "Done")
     );
 }
 
@@ -57,13 +58,13 @@ TEST(SentenceAggregator, BoundsASentenceThatNeverEnds) {
     std::string endless;
     for (int i = 0; i < 500; ++i)
         endless += "word ";
-    for (const auto& sentence : sentences_of({endless})) {
+    for (const auto& sentence : pieces_of({endless})) {
         EXPECT_LE(sentence.size(), SentenceAggregator::longest);
     }
     std::string letters;
     for (int i = 0; i < 400; ++i)
         letters += "ş";
-    for (const auto& sentence : sentences_of({letters}))
+    for (const auto& sentence : pieces_of({letters}))
         EXPECT_EQ(sentence.size() % 2, 0u);
 }
 

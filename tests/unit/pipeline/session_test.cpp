@@ -434,6 +434,26 @@ TEST_F(SessionTest, EverythingDownIsSaidByWhatWasSynthesisedBefore) {
     EXPECT_EQ(recorder.texts(Kind::heard).back(), agent.failure_sentence);
 }
 
+TEST_F(SessionTest, ACallerWhoTalksOverTheApologyOfACallWithoutServicesHearsAllOfIt) {
+    agent.failure_sentence = "We are sorry but nothing works at the moment, please call again.";
+    make_fixed_sentences(shard, tts, agent, phrases);
+    stt.fail_open = ServiceErrc::unavailable;
+    llm.fail_open = ServiceErrc::unavailable;
+    tts.fail_open = ServiceErrc::unavailable;
+    start();
+    run(100ms);
+    run(300ms, true);
+    session->say_goodbye();
+    call.sink->on_hold(true);
+    run(200ms, true);
+    call.sink->on_hold(false);
+    run(100ms);
+    run(2s, true);
+    EXPECT_EQ(recorder.texts(Kind::heard), std::vector{agent.failure_sentence});
+    EXPECT_THAT(recorder.texts(Kind::barge_in), testing::IsEmpty());
+    EXPECT_TRUE(over);
+}
+
 TEST_F(SessionTest, ASlowModelIsCoveredByAFillerAndTheReplyFollows) {
     agent.filler_sentence = "One moment please.";
     agent.filler_after = 1s;

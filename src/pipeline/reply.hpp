@@ -1,0 +1,110 @@
+#pragma once
+
+#include "async/mailbox.hpp"
+#include "async/signal.hpp"
+#include "async/task_group.hpp"
+#include "base/ids.hpp"
+#include "media/resampler.hpp"
+#include "observability/log.hpp"
+#include "pipeline/config.hpp"
+#include "pipeline/phrase_cache.hpp"
+#include "pipeline/playout_queue.hpp"
+#include "services/llm/llm.hpp"
+#include "services/tts/tts.hpp"
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace oavc::pipeline {
+
+class Reply;
+
+/// What a reply tells the call that gives it. The call may stop() the reply from within any of
+/// these, and begin another, but not destroy it.
+class ReplyOwner {
+public:
+    virtual void on_token(const Reply& reply) = 0;     ///< the model goes on
+    virtual void on_sentence(const Reply& reply) = 0;  ///< one more is ready for the voice
+    virtual void on_speaking(const Reply& reply, std::string_view sentence) = 0;
+    virtual void on_audio(const Reply& reply) = 0;     ///< the voice goes on
+    virtual void on_complete(const Reply& reply) = 0;  ///< all its audio is in the playout queue
+    virtual void on_failed(const Reply& reply) = 0;    ///< model or voice did; nothing follows
+    /// The model ends the call behind this reply. `transfer_to`: where it goes; empty: nowhere.
+    virtual void on_end_of_call(const Reply& reply, std::string transfer_to) = 0;
+    virtual void on_exception(std::exception_ptr error) = 0;  ///< a bug, or no memory
+
+protected:
+    ~ReplyOwner() = default;
+};
+
+/// What a reply borrows for its life.
+struct ReplyContext {
+    const AgentConfig& agent;
+    const PhraseCache& phrases;
+    services::LlmSession* llm;  ///< null: not open, nothing can be asked
+    services::TtsSession* tts;  ///< null: not open, only phrases can be said
+    SampleRate rate;            ///< of the playout queue
+    PlayoutQueue& playout;
+    const log::Logger& log;
+    ReplyOwner& owner;
+};
+
+/// One reply, from the model's first token to the last sample in the playout queue. Two coroutines
+/// under one task group: `think` makes sentences of tokens, `speak` audio of sentences, at most
+/// PlayoutQueue::high_water ahead. Everything in it belongs to one generation. Owner: the Session,
+/// which joins it before it goes. Thread: the call's shard.
+class Reply {
+public:
+    Reply(asio::any_io_executor executor, Generation generation, ReplyContext context);
+    Reply(const Reply&) = delete;
+    Reply& operator=(const Reply&) = delete;
+
+    /// Says what the model answers.
+    void answer(services::LlmRequest request, TimePoint now);
+    /// Says a fixed text.
+    void say(std::string_view text);
+    /// A slow model's silence is covered by a sentence of ours.
+    void fill_in(TimePoint now);
+    /// The playout queue fell below its high-water mark.
+    void on_room() { room_.notify(); }
+
+    /// Nothing of it may be used any more; it winds down.
+    void stop();
+    asio::awaitable<void> join() { return tasks_.join(); }
+
+    Generation generation() const noexcept { return generation_; }
+    // Who served it last, for the log; nothing as long as nobody did.
+    const std::optional<services::Served>& model() const noexcept { return model_; }
+    const std::optional<services::Served>& voice() const noexcept { return voice_; }
+
+private:
+    asio::awaitable<void> think(services::LlmRequest request);
+    asio::awaitable<void> speak();
+    asio::awaitable<bool> speak_sentence(std::string text);
+    asio::awaitable<bool> play_phrase(std::shared_ptr<const Phrase> phrase);
+    asio::awaitable<bool> add_audio(media::Samples samples, SampleRate rate);
+    void send_sentence(std::string text);
+    void end_sentence();
+    void append_audio(media::Samples samples);
+
+    const Generation generation_;
+    const ReplyContext context_;
+    async::Mailbox<std::string> sentences_;
+    async::Signal room_;
+    std::vector<std::string> sent_;  ///< sentences given to the voice
+    TimePoint asked_{};              ///< when the model was; never for a fixed text
+    bool restarted_{false};          ///< another model took over
+    std::optional<services::Served> model_;
+    std::optional<services::Served> voice_;
+    std::optional<media::Resampler> resampler_;  ///< made for the rate that the voice has
+    std::vector<media::Sample> resampled_;
+    bool lead_trimmed_{false};  ///< the silence before the first sound is gone
+    bool dead_{false};
+    async::TaskGroup tasks_;
+};
+
+}  // namespace oavc::pipeline
