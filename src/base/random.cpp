@@ -26,6 +26,10 @@ std::uint32_t random_u32() noexcept {
     return value;
 }
 
+Clock::duration with_jitter(Clock::duration wait) noexcept {
+    return wait / 2 + wait / 2 * (random_u32() % 1000) / 1000;
+}
+
 std::string random_hex(std::size_t bytes) {
     constexpr auto digits = "0123456789abcdef";
     std::vector<std::byte> raw(bytes);

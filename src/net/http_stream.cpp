@@ -141,11 +141,6 @@ private:
     error_code write_error_;
 };
 
-/// Half to all of it, so that the calls of a dead server do not come back in step.
-Clock::duration with_jitter(Clock::duration wait) {
-    return wait / 2 + wait / 2 * (random_u32() % 1000) / 1000;
-}
-
 }  // namespace
 
 struct HttpConnections::State : std::enable_shared_from_this<State> {

@@ -20,11 +20,6 @@ namespace {
 constexpr Clock::duration first_wait = 250ms;
 constexpr Clock::duration longest_wait = 10s;
 
-/// Half to all of it, so that the calls of a dead server do not come back in step.
-Clock::duration with_jitter(Clock::duration wait) {
-    return wait / 2 + wait / 2 * (random_u32() % 1000) / 1000;
-}
-
 }  // namespace
 
 template <class C>

@@ -3,10 +3,10 @@
 #include "async/background.hpp"
 #include "async/deadline.hpp"
 #include "async/signal.hpp"
-#include "base/random.hpp"
 #include "net/http_client.hpp"
 #include "net/url.hpp"
 #include "observability/log.hpp"
+#include "services/detail/back_off.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/stt/detail/stt_inbox.hpp"
@@ -24,19 +24,11 @@ namespace oavc::services {
 namespace {
 
 constexpr unsigned most_reconnects = 5;
-constexpr Clock::duration first_wait = 100ms;
+constexpr Clock::duration longest_wait = 800ms;
 /// Utterances of one call that wait for their final at once; the oldest then gets what there is.
 constexpr std::size_t most_pending = 8;
 constexpr std::size_t longest_reply = 1 << 20;
 constexpr auto most_queued = 32s;  ///< of audio: a whole replay fits
-
-/// Before the first new connection nothing: the lost one may have been old. Then twice as long
-/// each time, half of it by chance, so that the calls of a dead server do not come back in step.
-Clock::duration wait_before(unsigned reconnect) {
-    if (reconnect < 2) return {};
-    const Clock::duration wait = first_wait * (1u << (reconnect - 2));
-    return wait / 2 + wait / 2 * (random_u32() % 1000) / 1000;
-}
 
 struct Connection;
 
@@ -265,7 +257,7 @@ asio::awaitable<Result<std::unique_ptr<net::WebSocket>>> Core::take() {
 
 /// Finds `talk` a connection and stays with it.
 asio::awaitable<void> Core::connect(std::shared_ptr<Core> core, std::shared_ptr<Talk> talk) {
-    const auto wait = wait_before(talk->losses);
+    const auto wait = back_off(talk->losses, longest_wait);
     if (wait > Clock::duration{}) co_await async::sleep_for(wait);
     if (core->closed_ || talk->over) co_return;
     auto socket = co_await core->take();

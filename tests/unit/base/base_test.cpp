@@ -80,5 +80,17 @@ TEST(Random, GivesHexadecimalThatDoesNotRepeat) {
     }
 }
 
+TEST(Random, JitterKeepsAtLeastHalfOfAWait) {
+    std::set<Clock::duration> seen;
+    for (int i = 0; i < 1'000; ++i) {
+        const auto wait = with_jitter(10s);
+        EXPECT_GE(wait, 5s);
+        EXPECT_LT(wait, 10s);
+        seen.insert(wait);
+    }
+    EXPECT_GT(seen.size(), 100u);
+    EXPECT_EQ(with_jitter({}), Clock::duration{});
+}
+
 }  // namespace
 }  // namespace oavc
