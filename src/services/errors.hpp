@@ -17,7 +17,7 @@ enum class ServiceErrc {
 std::string_view describe(ServiceErrc code) noexcept;
 OAVC_ERROR_CATEGORY(ServiceErrc, "oavc.service")
 
-/// True when another attempt, or another provider, may succeed: what failover asks.
+/// True when an adapter may try the same provider again. Failover acts on others too (README).
 bool is_retryable(const error_code& error) noexcept;
 
 }  // namespace oavc::services

@@ -65,7 +65,7 @@ public:
     /// Forgets the utterance: no event for it comes any more.
     virtual void cancel() noexcept = 0;
 
-    /// Next event. An error ends the stream; is_retryable(error()) decides failover. Cancellable.
+    /// Next event. An error ends the stream; failover then takes the next provider. Cancellable.
     virtual asio::awaitable<Result<SttEvent>> next() = 0;
 };
 
