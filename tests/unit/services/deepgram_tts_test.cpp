@@ -5,6 +5,8 @@
 #include "services/tts/detail/deepgram_speak.hpp"
 #include "support/await.hpp"
 #include "support/fake_deepgram.hpp"
+#include "support/run_shard.hpp"
+#include "support/spoken.hpp"
 #include "support/tls_front.hpp"
 
 #include <gmock/gmock.h>
@@ -18,10 +20,10 @@ namespace oavc::services {
 namespace {
 
 using test::FakeDeepgram;
+using test::Spoken;
 using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
-using testing::IsEmpty;
 
 // --- Protocol -----------------------------------------------------------------------------------
 
@@ -108,20 +110,11 @@ TEST(DeepgramSpeak, TwentyFlushesFitIntoAMinute) {
 
 // --- Against a server ---------------------------------------------------------------------------
 
-struct Spoken {
-    std::vector<media::Sample> audio;
-    error_code end;
-
-    /// The values that occur: one for each sentence that can be heard.
-    std::set<media::Sample> voices() const { return {audio.begin(), audio.end()}; }
-};
-
 class DeepgramTtsTest : public ::testing::Test {
 protected:
     void TearDown() override {
         session_.reset();
-        shard_.context().restart();
-        shard_.context().run_for(2s);  // background work ends
+        test::run_dry(shard_);
     }
 
     void open(DeepgramTtsConfig config = {}, TtsOptions options = {}) {
@@ -134,36 +127,18 @@ protected:
         tts_ = std::make_unique<DeepgramTts>(std::move(config));
         session_ = test::value_of(shard_, tts_->open(shard_, std::move(options)));
     }
-    Spoken all_of(TtsReply& reply) {
-        Spoken spoken;
-        for (;;) {
-            const auto chunk = test::result_of(shard_, reply.next());
-            if (!chunk) {
-                spoken.end = chunk.error();
-                return spoken;
-            }
-            EXPECT_FALSE(chunk->samples.empty());
-            EXPECT_EQ(chunk->rate, rate_);
-            spoken.audio.insert(spoken.audio.end(), chunk->samples.begin(), chunk->samples.end());
-        }
-    }
-    Spoken speak(const std::string& text) {
-        const auto reply = session_->speak(text);
-        return all_of(*reply);
-    }
+    Spoken all_of(TtsReply& reply) { return test::all_of(shard_, reply); }
+    Spoken speak(const std::string& text) { return test::say(shard_, *session_, text); }
     /// The whole of `text` as sentence number `n` of its connection, and nothing else.
     void expect_whole(const Spoken& spoken, const std::string& text, int n) {
         EXPECT_EQ(spoken.end, ServiceErrc::end_of_stream) << spoken.end.message();
-        EXPECT_EQ(spoken.audio.size(), rate_.hz / 100 * text.size());
-        EXPECT_THAT(spoken.voices(), ElementsAre(FakeDeepgram::voice_sample(n))) << text;
+        EXPECT_EQ(spoken.rate, rate_);
+        EXPECT_EQ(spoken.samples.size(), rate_.hz / 100 * text.size());
+        const std::set<media::Sample> voices(spoken.samples.begin(), spoken.samples.end());
+        EXPECT_THAT(voices, ElementsAre(FakeDeepgram::voice_sample(n))) << text;
     }
-    void run_until(const std::function<bool()>& done) {
-        const auto give_up = Clock::now() + 30s;
-        while (!done() && Clock::now() < give_up) {
-            shard_.context().restart();
-            shard_.context().run_one_for(5ms);
-        }
-        EXPECT_TRUE(done());
+    void expect_all_closed() {
+        EXPECT_TRUE(test::run_until(shard_, [&] { return server_.connections().open() == 0; }));
     }
 
     FakeDeepgram server_;
@@ -308,7 +283,7 @@ TEST_F(DeepgramTtsTest, AConnectionThatDiesWithinAWordIsAnErrorBehindWhatWasSaid
     auto next = session_->speak("Next.");
     const auto spoken = all_of(*cut);
     EXPECT_EQ(spoken.end, ServiceErrc::unavailable);
-    EXPECT_EQ(spoken.audio.size(), 2'001u) << "two pieces of 2001 bytes";
+    EXPECT_EQ(spoken.samples.size(), 2'001u) << "two pieces of 2001 bytes";
     expect_whole(all_of(*next), "Next.", 1);
 }
 
@@ -373,22 +348,12 @@ TEST_F(DeepgramTtsTest, EverythingMayGoAtAnyMoment) {
         open();
         auto reply = session_->speak(std::string(500, 'x'));
         auto second = session_->speak("Two.");
-        bool ended = false;
-        asio::co_spawn(
-            shard_.context(),
-            second->next(),
-            [&](std::exception_ptr, const Result<TtsChunk>& chunk) {
-                ended = true;
-                EXPECT_EQ(chunk.error(), ServiceErrc::cancelled);
-            }
-        );
-        const auto until = Clock::now() + moment;
-        while (Clock::now() < until) {
-            shard_.context().restart();
-            shard_.context().run_one_for(1ms);
-        }
+        const auto outcome = test::start(shard_, second->next());
+        test::run_for(shard_, moment);
         session_.reset();
-        run_until([&] { return ended && server_.connections().open() == 0; });
+        EXPECT_TRUE(test::run_until(shard_, [&] { return outcome->has_value(); }));
+        EXPECT_EQ(outcome->value().error(), ServiceErrc::cancelled);
+        expect_all_closed();
         reply.reset();
     }
 }
@@ -402,7 +367,7 @@ TEST_F(DeepgramTtsTest, SpeaksOverTls) {
     open(config);
     expect_whole(speak("Hello."), "Hello.", 1);
     session_.reset();
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed();
 }
 
 TEST(DeepgramTts, ABadConfigurationIsAnErrorWithTheKeysName) {

@@ -6,12 +6,12 @@
 #include "support/fake_elevenlabs.hpp"
 #include "support/spoken.hpp"
 #include "support/tls_front.hpp"
+#include "support/voice_test.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -139,32 +139,16 @@ TEST(ElevenLabsUrl, NamesVoiceModelFormatAndLanguage) {
 
 // --- Against a server ---------------------------------------------------------------------------
 
-class ElevenLabs : public ::testing::Test {
+class ElevenLabs : public test::VoiceTest<ElevenLabsTts, ElevenLabsConfig, test::FakeElevenLabs> {
 protected:
-    void TearDown() override {
-        session_.reset();
-        test::run_dry(shard_);
-    }
-    ElevenLabsConfig config() const {
-        ElevenLabsConfig made;
+    ElevenLabsConfig config() const override {
+        auto made = VoiceTest::config();
         made.endpoint.url = server_.base_url();
-        made.endpoint.connect_timeout = 20s;
         made.api_key = "secret";
         made.voice_id = "voice1";
         made.output_format = "pcm_16000";
         return made;
     }
-    TtsSession& session(const ElevenLabsConfig& config) {
-        service_.emplace(config);
-        session_ = test::value_of(shard_, service_->open(shard_, {"tr", ""}));
-        return *session_;
-    }
-    TtsSession& session() { return session(config()); }
-
-    async::Shard shard_{0};
-    test::FakeElevenLabs server_;
-    std::optional<ElevenLabsTts> service_;
-    std::unique_ptr<TtsSession> session_;
 };
 
 TEST_F(ElevenLabs, SpeaksInEveryFormat) {
@@ -204,18 +188,9 @@ TEST_F(ElevenLabs, TheEndMayBeMissingBeforeAnOrderlyClose) {
 }
 
 TEST_F(ElevenLabs, NothingOfACancelledSentenceReachesTheNext) {
-    server_.synthesizer([](const std::string& text) {
-        return std::vector<media::Sample>(8'000, static_cast<media::Sample>(text.at(0)));
-    });
+    server_.synthesizer(test::levels(8'000));
     server_.trouble({.pause = 5ms});
-    auto& voice = session();
-    auto old = voice.speak("A");
-    EXPECT_THAT(test::value_of(shard_, old->next()).samples, Each('A'));
-    old.reset();
-    const auto spoken = test::say(shard_, voice, "B");
-    EXPECT_EQ(spoken.end, ServiceErrc::end_of_stream);
-    EXPECT_THAT(spoken.samples, SizeIs(8'000));
-    EXPECT_THAT(spoken.samples, Each('B'));
+    test::expect_that_a_cancelled_sentence_is_over(shard_, session(), 8'000);
 }
 
 TEST_F(ElevenLabs, ErrorsKeysAndBrokenConnectionsAreTold) {
