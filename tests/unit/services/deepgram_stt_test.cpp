@@ -6,6 +6,7 @@
 #include "support/fake_deepgram.hpp"
 #include "support/marked_audio.hpp"
 #include "support/socket_recorder.hpp"
+#include "support/stt_call_test.hpp"
 #include "support/tls_front.hpp"
 
 #include <fmt/format.h>
@@ -346,13 +347,9 @@ TEST_F(DeepgramListener, NonsenseAndRefusedAudioAreHopeless) {
 
 // --- Against a server ---------------------------------------------------------------------------
 
-class DeepgramSttTest : public ::testing::Test {
+class DeepgramSttTest : public test::SttCallTest {
 protected:
-    void TearDown() override {
-        stream_.reset();
-        shard_.context().restart();
-        shard_.context().run_for(2s);  // background work ends
-    }
+    DeepgramSttTest() : SttCallTest{6} {}  // 120 ms, three messages
 
     void open(DeepgramSttConfig config = {}) {
         if (config.endpoint.url.find("deepgram.com") != std::string::npos) {
@@ -367,52 +364,8 @@ protected:
         server_.recognise(words_of_marks);
         open();
     }
-    /// 120 ms each (three messages), pushed as frames of 20 ms.
-    void push_marks(media::Sample from, media::Sample to) {
-        for (auto mark = from; mark <= to; ++mark)
-            for (int i = 0; i < 6; ++i)
-                stream_->push({marked_audio(mark, 320), wideband});
-    }
-    Result<SttEvent> next() { return test::result_of(shard_, stream_->next()); }
-    std::string final_of(std::uint32_t id) {
-        interims_.clear();
-        for (;;) {
-            const auto event = next();
-            if (!event) return event.error().message();
-            EXPECT_EQ(event->utterance.value, id);
-            words_ = event->words;
-            if (event->kind == SttEvent::Kind::final) return event->text;
-            interims_.push_back(event->text);
-        }
-    }
-    void wait_for_interim(const std::string& text) {
-        for (;;) {
-            const auto event = next();
-            ASSERT_TRUE(event) << event.error().message();
-            if (event->text == text) return;
-        }
-    }
-    std::string recognise(std::uint32_t id, media::Sample from, media::Sample to) {
-        stream_->begin({id});
-        push_marks(from, to);
-        stream_->end();
-        return final_of(id);
-    }
-    void run_until(const std::function<bool()>& done) {
-        const auto give_up = Clock::now() + 30s;
-        while (!done() && Clock::now() < give_up) {
-            shard_.context().restart();
-            shard_.context().run_one_for(5ms);
-        }
-        EXPECT_TRUE(done());
-    }
-
     FakeDeepgram server_;
-    async::Shard shard_{9};
     std::unique_ptr<DeepgramStt> stt_;
-    std::unique_ptr<SttStream> stream_;
-    std::vector<std::string> interims_;
-    std::vector<SttWord> words_;
 };
 
 TEST_F(DeepgramSttTest, OneConnectionServesTheCall) {
@@ -459,7 +412,7 @@ TEST_F(DeepgramSttTest, NothingIsLostOrDoubledWhenTheConnectionIs) {
             open_listening_to_marks();
             stream_->begin({1});
             push_marks(1, 4);
-            run_until([&] { return stt_->stats().lost_connections >= 2; });
+            expect_soon([&] { return stt_->stats().lost_connections >= 2; });
             push_marks(5, 6);
             stream_->end();
             const auto text = final_of(1);
@@ -519,7 +472,7 @@ TEST_F(DeepgramSttTest, NonsenseAndEndlessAnswersEndTheStream) {
     server_.listen(habits);
     open();
     EXPECT_EQ(recognise(1, 1, 2), make_error_code(ServiceErrc::protocol).message());
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
     habits.garbled = false;
     habits.drop_after = 3;
     habits.drops = 1;
@@ -527,7 +480,7 @@ TEST_F(DeepgramSttTest, NonsenseAndEndlessAnswersEndTheStream) {
     server_.listen(habits);
     open();
     EXPECT_EQ(recognise(1, 1, 2), make_error_code(ServiceErrc::protocol).message());
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
     habits.drops = 0;
     habits.padding = 2 << 20;
     server_.listen(habits);
@@ -577,7 +530,7 @@ TEST_F(DeepgramSttTest, AStalledServerHoldsUpNobody) {
     const auto late = test::result_of(shard_, async::with_deadline(stream_->next(), 700ms));
     EXPECT_TRUE(late.has_error()) << "no final out of nothing";
     stream_.reset();
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
 }
 
 TEST_F(DeepgramSttTest, AServerThatClosesIdleConnectionsIsCalledAgain) {
@@ -585,7 +538,7 @@ TEST_F(DeepgramSttTest, AServerThatClosesIdleConnectionsIsCalledAgain) {
     habits.idle_limit = 30ms;  // shorter than any KeepAlive
     server_.listen(habits);
     open_listening_to_marks();
-    run_until([&] { return stt_->stats().lost_connections >= 2; });
+    expect_soon([&] { return stt_->stats().lost_connections >= 2; });
     habits.idle_limit = 10s;
     server_.listen(habits);
     EXPECT_EQ(recognise(1, 1, 1), "w1");
@@ -594,24 +547,7 @@ TEST_F(DeepgramSttTest, AServerThatClosesIdleConnectionsIsCalledAgain) {
 TEST_F(DeepgramSttTest, TheStreamMayGoAtAnyMoment) {
     for (const auto moment : {0ms, 1ms, 5ms, 20ms}) {
         open();
-        stream_->begin({1});
-        push_marks(1, 3);
-        bool ended = false;
-        asio::co_spawn(
-            shard_.context(),
-            stream_->next(),
-            [&](std::exception_ptr, const Result<SttEvent>& event) {
-                ended = true;
-                EXPECT_TRUE(event.has_value() || event.error() == ServiceErrc::cancelled);
-            }
-        );
-        const auto until = Clock::now() + moment;
-        while (Clock::now() < until) {
-            shard_.context().restart();
-            shard_.context().run_one_for(1ms);
-        }
-        stream_.reset();
-        run_until([&] { return ended && server_.connections().open() == 0; });
+        leave_after(moment, server_.connections());
     }
 }
 
@@ -625,7 +561,7 @@ TEST_F(DeepgramSttTest, SpeaksOverTls) {
     open(config);
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");
     stream_.reset();
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
 }
 
 TEST(DeepgramStt, ABadConfigurationIsAnErrorWithTheKeysName) {

@@ -8,6 +8,7 @@
 #include "support/fake_vosk.hpp"
 #include "support/marked_audio.hpp"
 #include "support/socket_recorder.hpp"
+#include "support/stt_call_test.hpp"
 #include "support/tls_front.hpp"
 
 #include <gmock/gmock.h>
@@ -315,13 +316,9 @@ TEST(SttInbox, KeepsTheNewestInterimAndForgetsWhatWasCancelled) {
 
 // --- Against a server ---------------------------------------------------------------------------
 
-class VoskTest : public ::testing::Test {
+class VoskTest : public test::SttCallTest {
 protected:
-    void TearDown() override {
-        stream_.reset();
-        shard_.context().restart();
-        shard_.context().run_for(2s);  // background work ends
-    }
+    VoskTest() : SttCallTest{5} {}  // 100 ms
 
     void open(VoskConfig config = {}) {
         if (config.endpoint.url == VoskConfig{}.endpoint.url) config.endpoint.url = server_.url();
@@ -335,56 +332,8 @@ protected:
         open(std::move(config));
     }
 
-    void push(const std::vector<media::Sample>& audio) { stream_->push({audio, rate_}); }
-    /// 100 ms each, pushed as frames of 20 ms.
-    void push_marks(media::Sample from, media::Sample to) {
-        for (auto mark = from; mark <= to; ++mark)
-            for (int i = 0; i < 5; ++i)
-                push(marked_audio(mark, samples_in(20ms, rate_)));
-    }
-    Result<SttEvent> next() { return test::result_of(shard_, stream_->next()); }
-    /// Reads up to the final of `id`.
-    std::string final_of(std::uint32_t id) {
-        interims_.clear();
-        for (;;) {
-            const auto event = next();
-            if (!event) return event.error().message();
-            EXPECT_EQ(event->utterance.value, id);
-            words_ = event->words;
-            if (event->kind == SttEvent::Kind::final) return event->text;
-            interims_.push_back(event->text);
-        }
-    }
-    /// Reads interims until one is `text`.
-    void wait_for_interim(const std::string& text) {
-        for (;;) {
-            const auto event = next();
-            ASSERT_TRUE(event) << event.error().message();
-            if (event->text == text) return;
-        }
-    }
-    std::string recognise(std::uint32_t id, media::Sample from, media::Sample to) {
-        stream_->begin({id});
-        push_marks(from, to);
-        stream_->end();
-        return final_of(id);
-    }
-    void run_until(const std::function<bool()>& done) {
-        const auto give_up = Clock::now() + 30s;
-        while (!done() && Clock::now() < give_up) {
-            shard_.context().restart();
-            shard_.context().run_one_for(5ms);
-        }
-        EXPECT_TRUE(done());
-    }
-
     FakeVosk server_;
-    async::Shard shard_{9};
-    SampleRate rate_{wideband};
     std::unique_ptr<VoskStt> stt_;
-    std::unique_ptr<SttStream> stream_;
-    std::vector<std::string> interims_;
-    std::vector<SttWord> words_;
 };
 
 TEST_F(VoskTest, StreamsFromTheFirstFrameAndEndsWithTheExactLiteral) {
@@ -533,7 +482,7 @@ TEST_F(VoskTest, NothingComesOfACancelledUtterance) {
         open_listening_to_marks(config);
         stream_->begin({1});
         push_marks(1, 3);
-        run_until([&, before = server_.sessions().size()] {
+        expect_soon([&, before = server_.sessions().size()] {
             return server_.sessions().size() >= before && !server_.sessions().empty();
         });
         stream_->cancel();
@@ -620,30 +569,13 @@ TEST_F(VoskTest, AServerThatStallsHoldsUpNobody) {
     EXPECT_TRUE(late.has_error());
     EXPECT_FALSE(server_.sessions().empty());
     stream_.reset();
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
 }
 
 TEST_F(VoskTest, TheStreamMayGoAtAnyMoment) {
     for (const auto moment : {0ms, 1ms, 5ms, 20ms}) {
         open();
-        stream_->begin({1});
-        push_marks(1, 3);
-        bool ended = false;
-        asio::co_spawn(
-            shard_.context(),
-            stream_->next(),
-            [&](std::exception_ptr, const Result<SttEvent>& event) {
-                ended = true;
-                EXPECT_TRUE(event.has_value() || event.error() == ServiceErrc::cancelled);
-            }
-        );
-        const auto until = Clock::now() + moment;
-        while (Clock::now() < until) {
-            shard_.context().restart();
-            shard_.context().run_one_for(1ms);
-        }
-        stream_.reset();
-        run_until([&] { return ended && server_.connections().open() == 0; });
+        leave_after(moment, server_.connections());
     }
 }
 
@@ -657,7 +589,7 @@ TEST_F(VoskTest, SpeaksOverTls) {
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");
     EXPECT_TRUE(test::result_of(shard_, stt_->probe(shard_)).has_value());
     stream_.reset();
-    run_until([&] { return server_.connections().open() == 0; });
+    expect_all_closed(server_.connections());
 }
 
 TEST(Vosk, ABadConfigurationIsAnErrorWithTheKeysName) {
