@@ -177,8 +177,9 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
                 box_.opensips_.ack(key_);
                 remote_ = *remote;
                 codec_ = answer->payload_type == 8 ? media::Codec::pcma : media::Codec::pcmu;
+                decoder_.set(codec_);
                 media::RtpSenderConfig config;
-                config.codec = codec_;
+                config.encoding = codec_;
                 config.payload_type = media::PayloadType{answer->payload_type};
                 config.start = media::RtpStart::random();
                 sender_.emplace(config);
@@ -226,7 +227,7 @@ void OpenSipsLine::on_rtp(std::span<const std::byte> datagram) {
     if (packet.has_error() || packet->payload_type != media::static_payload_type(codec_)) return;
     meter_.on_packet(packet->sequence_number, packet->timestamp.value, now);
     std::array<media::Sample, 480> samples{};
-    const auto count = media::decode(codec_, packet->payload, samples);
+    const auto count = decoder_.decode(packet->payload, samples);
     if (ear_ != nullptr) ear_->on_heard(now, media::Samples{samples}.first(count));
 }
 

@@ -5,6 +5,7 @@
 #include "caller/fake_opensips.hpp"
 #include "caller/line.hpp"
 #include "caller/measure.hpp"
+#include "media/audio_codec.hpp"
 #include "media/codec.hpp"
 #include "media/rtp_sender.hpp"
 #include "net/udp.hpp"
@@ -102,6 +103,7 @@ private:
     std::uint32_t sdp_version_{1};
     net::UdpEndpoint remote_;
     media::Codec codec_{media::Codec::pcmu};
+    media::AudioDecoder decoder_;
     std::optional<media::RtpSender> sender_;
     RtpMeter meter_;
 };

@@ -13,12 +13,13 @@ namespace oavc::media {
 class ComfortNoise {
 public:
     /// `dbfs`: RMS of the noise against full scale, e.g. -66. Loud values are the caller's wish.
-    ComfortNoise(double dbfs, std::uint32_t seed) noexcept
-        : amplitude_{static_cast<std::int32_t>(
-              // a uniform distribution of ±a has an RMS of a / √3
-              std::fmin(32'767.0, 32'768.0 * std::pow(10.0, dbfs / 20.0) * 1.7320508)
-          )},
-          state_{seed | 1} {}
+    ComfortNoise(double dbfs, std::uint32_t seed) noexcept : state_{seed | 1} { set_level(dbfs); }
+
+    void set_level(double dbfs) noexcept {
+        // a uniform distribution of ±a has an RMS of a / √3
+        const double peak = 32'768.0 * std::pow(10.0, dbfs / 20.0) * 1.7320508;
+        amplitude_ = static_cast<std::int32_t>(std::fmin(32'767.0, peak));
+    }
 
     void fill(std::span<Sample> out) noexcept {
         for (Sample& sample : out) {
@@ -31,7 +32,7 @@ public:
     }
 
 private:
-    std::int32_t amplitude_;
+    std::int32_t amplitude_{0};
     std::uint32_t state_;
 };
 

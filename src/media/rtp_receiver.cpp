@@ -10,17 +10,23 @@ namespace {
 constexpr std::int64_t max_dropout = 3'000;  // RFC 3550 §A.1: a jump further than this …
 constexpr std::int64_t max_misorder = 100;   // … or further back than this is a restart
 
+constexpr PayloadType static_comfort_noise{13};  // RFC 3551 table 4
+
+constexpr std::int64_t units_in(milliseconds time) noexcept {
+    return static_cast<std::int64_t>(samples_in(time, narrowband));
+}
+
 // A timestamp may run ahead of the time that has passed by this much before it is a jump.
-constexpr std::int64_t timestamp_slack = samples_in(milliseconds{200}, RtpReceiver::rate);
+constexpr std::int64_t timestamp_slack = units_in(milliseconds{200});
 
 // A change of transit time beyond this is a clock that was set, not jitter.
-constexpr std::uint32_t timestamp_jump = samples_in(milliseconds{5'000}, RtpReceiver::rate);
+constexpr std::uint32_t jump_seconds = 5;
 
 // RFC 3551 §4.2: receivers should take packets of up to 200 ms.
-constexpr std::size_t longest_packet = samples_in(milliseconds{200}, RtpReceiver::rate);
+constexpr std::int64_t longest_packet = units_in(milliseconds{200});
 
 // At most this much is invented at once; what is beyond is skipped.
-constexpr std::int64_t longest_fill = samples_in(milliseconds{1'000}, RtpReceiver::rate);
+constexpr std::int64_t longest_fill = units_in(milliseconds{1'000});
 
 // A burst after a stall is over at once. Audio that is still late after this long comes from a
 // sender whose clock stood still while it was silent.
@@ -31,17 +37,17 @@ constexpr auto source_hold = milliseconds{1'000};
 // … unless the current one has been silent for this long.
 constexpr auto source_silence = milliseconds{100};
 
-constexpr std::int64_t to_samples(Clock::duration d) noexcept {
-    return std::chrono::duration_cast<microseconds>(d).count() * RtpReceiver::rate.hz / 1'000'000;
+constexpr std::int64_t to_units(Clock::duration d) noexcept {
+    return std::chrono::duration_cast<microseconds>(d).count() / 125;
 }
 
-constexpr Clock::duration to_duration(std::int64_t samples) noexcept {
-    return microseconds{samples * 1'000'000 / RtpReceiver::rate.hz};
+constexpr Clock::duration to_duration(std::int64_t units) noexcept {
+    return microseconds{units * 125};
 }
 
 }  // namespace
 
-RtpReceiver::RtpReceiver(const RtpReceiverConfig& config) noexcept { reconfigure(config); }
+RtpReceiver::RtpReceiver(const RtpReceiverConfig& config) { reconfigure(config); }
 
 void RtpReceiver::start(TimePoint now) noexcept {
     if (running_) return;
@@ -49,9 +55,14 @@ void RtpReceiver::start(TimePoint now) noexcept {
     media_time_ = now;
 }
 
-void RtpReceiver::reconfigure(const RtpReceiverConfig& config) noexcept {
+void RtpReceiver::reconfigure(const RtpReceiverConfig& config) {
+    for (const auto& entry : config.payloads.entries())
+        decoder_.prepare(entry.encoding);
     config_ = config;
     config_.reorder_packets = std::clamp<std::size_t>(config_.reorder_packets, 1, max_held);
+    if (!has_source_ && !config.payloads.empty()) {
+        switch_to(config.payloads.entries().front().encoding);
+    }
 }
 
 std::optional<Ssrc> RtpReceiver::ssrc() const noexcept {
@@ -70,11 +81,13 @@ void RtpReceiver::on_packet(
     packet.timestamp = parsed->timestamp;
     packet.arrived = now;
     packet.payload = parsed->payload;
-    if (const auto codec = config_.payloads.find(parsed->payload_type)) {
+    if (const auto encoding = config_.payloads.find(parsed->payload_type)) {
         packet.kind = Kind::audio;
-        packet.codec = *codec;
-    } else if (config_.telephone_event && parsed->payload_type == *config_.telephone_event) {
+        packet.encoding = *encoding;
+    } else if (config_.telephone_event && parsed->payload_type == config_.telephone_event->type) {
         packet.kind = Kind::event;
+    } else if (parsed->payload_type == static_comfort_noise || parsed->payload_type == config_.comfort_noise) {
+        packet.kind = Kind::noise;
     }
 
     if (!has_source_ || parsed->ssrc != ssrc_) {
@@ -162,6 +175,8 @@ void RtpReceiver::begin_source(const RtpPacketView& packet, TimePoint now, RtpSi
     jitter_ = 0;
     synchronised_ = false;
     late_since_.reset();
+    in_noise_ = false;
+    decoder_.reset();
     digits_.reset();
     ++stats_.sources;
 }
@@ -242,8 +257,10 @@ void RtpReceiver::deliver(const Packet& packet, RtpSink& sink) noexcept {
     const auto lost = packet.sequence - next_sequence_;
     passed_ = lost + 1 < 64 ? passed_ << (lost + 1) | 1 : 1;
     next_sequence_ = packet.sequence + 1;
+    if (lost > 0) ++stats_.gaps;
     switch (packet.kind) {
         case Kind::audio:
+        case Kind::noise:
             deliver_audio(packet, lost, sink);
             break;
         case Kind::event:
@@ -260,134 +277,240 @@ void RtpReceiver::deliver_event(const Packet& packet, RtpSink& sink) noexcept {
         ++stats_.rejected;
         return;
     }
-    if (const auto digit = digits_.on_event(*event, packet.timestamp)) {
+    const auto clock =
+        config_.telephone_event ? config_.telephone_event->clock : RtpClockRate{8'000};
+    if (const auto digit = digits_.on_event(*event, packet.timestamp, clock)) {
         ++stats_.digits;
         sink.on_digit(*digit);
     }
 }
 
+/// Audio, or comfort noise: a packet of no length that says what time without packets sounds like.
 void RtpReceiver::deliver_audio(const Packet& packet, std::int64_t lost, RtpSink& sink) noexcept {
-    auto payload = packet.payload;
-    const auto samples =
-        static_cast<std::int64_t>(samples_in_payload(packet.codec, payload.size()));
-    if (samples == 0) return;
+    const bool audio = packet.kind == Kind::audio;
+    if (audio) switch_to(packet.encoding);
+    const auto units =
+        audio ? static_cast<std::int64_t>(decoder_.samples_in(packet.payload) / pcm_per_unit()) : 0;
+    if (audio && units == 0) {
+        if (!packet.payload.empty()) ++stats_.rejected;
+        return;
+    }
     // Time that passed without audio, as our clock has it.
     const auto owed =
-        running_ ? std::max<std::int64_t>(0, to_samples(packet.arrived - media_time_) - samples)
-                 : 0;
+        running_ ? std::max<std::int64_t>(0, to_units(packet.arrived - media_time_) - units) : 0;
     start(packet.arrived);
     if (!synchronised_) {
         // Another sender's timestamps mean nothing here: only whole frames that are due pass.
-        const auto frames = owed / static_cast<std::int64_t>(frame_samples);
-        invent(
-            std::min(frames * static_cast<std::int64_t>(frame_samples), longest_fill),
-            packet.arrived,
-            sink
-        );
+        invent(std::min(owed / frame_units * frame_units, longest_fill), packet.arrived, sink);
         next_timestamp_ = packet.timestamp.value;
         synchronised_ = true;
         ahead_ = 0;
     }
 
     const auto position = unwrap(next_timestamp_, packet.timestamp.value);
-    const auto offset = position - next_timestamp_;
+    const auto offset = (position - next_timestamp_) / clock_per_unit();
+    std::int64_t overlap = 0;
     if (offset > 0) {  // packets are lost, or silence was not sent
-        const bool plausible = offset <= owed + timestamp_slack + lost * samples;
+        const bool plausible =
+            offset <= owed + timestamp_slack + lost * std::max(units, packet_units_);
         if (!plausible) ++stats_.resyncs;
-        invent(std::min(plausible ? offset : owed, longest_fill), packet.arrived, sink);
+        const auto gap = std::min(plausible ? offset : owed, longest_fill);
+        const auto recovered = plausible && lost > 0 ? recover(packet, gap, sink) : 0;
+        if (recovered == 0) invent(gap, packet.arrived, sink);
+        next_timestamp_ = position;
+    } else if (offset < 0 && !audio) {
+        if (-offset <= ahead_) return begin_noise(packet);
+        ++stats_.resyncs;
         next_timestamp_ = position;
     } else if (offset < 0) {
-        const auto overlap = -offset;
-        if (!late_since_ || packet.arrived - last_late_ > late_patience)
+        overlap = -offset;
+        if (!late_since_ || packet.arrived - last_late_ > late_patience) {
             late_since_ = packet.arrived;
+            ++stats_.gaps;
+        }
         last_late_ = packet.arrived;
         // Only what we filled in ourselves makes audio late; anything else is the sender's jump.
         if (overlap <= ahead_ && packet.arrived - *late_since_ < late_patience) {
-            if (overlap >= samples) {
+            if (overlap >= units) {
                 ++stats_.late;
                 return;
             }
-            payload = payload.subspan(static_cast<std::size_t>(overlap));
         } else {
             ++stats_.resyncs;
             next_timestamp_ = position;
+            overlap = 0;
         }
     }
     ahead_ = 0;
     late_since_.reset();
-    packet_samples_ = std::min(static_cast<std::size_t>(samples), longest_packet);
     media_time_ = std::max(media_time_, packet.arrived);
-    next_timestamp_ += static_cast<std::int64_t>(payload.size());
-    append(packet, payload, sink);
+    if (!audio) return begin_noise(packet);
+    packet_units_ = std::min(units, longest_packet);
+    next_timestamp_ += (units - overlap) * clock_per_unit();
+    append(packet, static_cast<std::size_t>(overlap) * pcm_per_unit(), sink);
 }
 
-void RtpReceiver::append(
-    const Packet& packet, std::span<const std::byte> payload, RtpSink& sink
-) noexcept {
-    while (!payload.empty()) {
-        const auto free = std::span{frame_}.subspan(filled_);
-        const auto part = free.first(std::min(free.size(), payload.size()));
-        decode(packet.codec, payload, part);
-        concealer_.on_real(part);
-        payload = payload.subspan(part.size());
-        filled_ += part.size();
-        any_real_ = true;
-        if (filled_ == frame_samples) emit(packet.arrived, sink);
+/// RFC 3389 §3: the first octet is the level in -dBov.
+void RtpReceiver::begin_noise(const Packet& packet) noexcept {
+    if (packet.payload.empty()) {
+        ++stats_.rejected;
+        return;
+    }
+    noise_.set_level(-static_cast<double>(std::to_integer<unsigned>(packet.payload[0]) & 0x7F));
+    in_noise_ = true;
+}
+
+/// Decodes `encoding` from here on. What is gathered of a frame takes on the new rate.
+void RtpReceiver::switch_to(Encoding encoding) noexcept {
+    const auto before = decoder_.encoding();
+    if (encoding == before) return;
+    const auto rate_before = rate();
+    decoder_.set(encoding);
+    if (encoding.clock != before.clock) synchronised_ = false;  // its timestamps count otherwise
+    if (rate() > rate_before) {
+        for (std::size_t i = filled_; i-- > 0;)
+            frame_[2 * i] = frame_[2 * i + 1] = frame_[i];
+        filled_ *= 2;
+    } else if (rate() < rate_before) {
+        filled_ /= 2;
+        for (std::size_t i = 0; i < filled_; ++i)
+            frame_[i] = frame_[2 * i];
     }
 }
 
-/// Adds `samples` that never arrived. The caller moves next_timestamp_.
-void RtpReceiver::invent(std::int64_t samples, TimePoint when, RtpSink& sink) noexcept {
-    auto left = static_cast<std::size_t>(std::max<std::int64_t>(0, samples));
+/// What is still free of the frame, `most` samples at most.
+std::span<Sample> RtpReceiver::room(std::size_t most) noexcept {
+    const auto frame_samples = static_cast<std::size_t>(frame_units) * pcm_per_unit();
+    return std::span{frame_}.subspan(filled_, std::min(most, frame_samples - filled_));
+}
+
+void RtpReceiver::filled(std::size_t samples, TimePoint when, RtpSink& sink) noexcept {
+    filled_ += samples;
+    if (filled_ == static_cast<std::size_t>(frame_units) * pcm_per_unit()) emit(when, sink);
+}
+
+/// Decodes a packet without its first samples.
+void RtpReceiver::append(const Packet& packet, std::size_t skipped, RtpSink& sink) noexcept {
+    in_noise_ = false;
+    if (packet.encoding.codec == Codec::opus) return append_opus(packet, skipped, sink);
+    auto left = decoder_.samples_in(packet.payload) - skipped;
+    auto payload = decoder_.skip(packet.payload, skipped);
     while (left > 0) {
-        const auto free = std::span{frame_}.subspan(filled_);
-        const auto part = free.first(std::min(free.size(), left));
-        any_concealed_ |= concealer_.fill(part);
+        const auto part = room(left);
+        decoder_.decode(payload, part);
+        payload = decoder_.skip(payload, part.size());
         left -= part.size();
-        filled_ += part.size();
-        if (filled_ == frame_samples) emit(when, sink);
+        any_real_ = true;
+        filled(part.size(), packet.arrived, sink);
+    }
+}
+
+void RtpReceiver::append_opus(const Packet& packet, std::size_t skipped, RtpSink& sink) noexcept {
+    std::array<Sample, AudioDecoder::max_opus_samples> pcm;
+    const auto samples = decoder_.samples_in(packet.payload);
+    if (decoder_.decode(packet.payload, pcm) != samples) {  // it lied about what it holds
+        ++stats_.rejected;
+        invent(
+            static_cast<std::int64_t>((samples - skipped) / pcm_per_unit()), packet.arrived, sink
+        );
+        return;
+    }
+    copy_in(std::span{pcm}.first(samples).subspan(skipped), packet.arrived, sink);
+}
+
+void RtpReceiver::copy_in(Samples samples, TimePoint when, RtpSink& sink) noexcept {
+    while (!samples.empty()) {
+        const auto part = room(samples.size());
+        std::ranges::copy(samples.first(part.size()), part.begin());
+        samples = samples.subspan(part.size());
+        any_real_ = true;
+        filled(part.size(), when, sink);
+    }
+}
+
+/// Fills `gap` units before a packet of Opus, the end of it from the copy that the packet carries.
+/// Returns how much of it was recovered; 0: nothing has been done.
+std::int64_t RtpReceiver::recover(const Packet& packet, std::int64_t gap, RtpSink& sink) noexcept {
+    if (packet.kind != Kind::audio || !decoder_.carries_previous(packet.payload)) return 0;
+    const auto units = std::min(packet_units_, longest_packet);
+    if (gap < units) return 0;
+    std::array<Sample, AudioDecoder::max_opus_samples> pcm;
+    const auto end =
+        std::span{pcm}.first(std::min(pcm.size(), static_cast<std::size_t>(units) * pcm_per_unit())
+        );
+    invent(gap - units, packet.arrived, sink);
+    if (!decoder_.recover(packet.payload, end)) {
+        invent(units, packet.arrived, sink);
+        return units;
+    }
+    ++stats_.recovered;
+    copy_in(end, packet.arrived, sink);
+    return units;
+}
+
+/// Adds units that never arrived. The caller moves next_timestamp_.
+void RtpReceiver::invent(std::int64_t units, TimePoint when, RtpSink& sink) noexcept {
+    auto left = static_cast<std::size_t>(std::max<std::int64_t>(0, units)) * pcm_per_unit();
+    while (left > 0) {
+        const auto part = room(left);
+        if (in_noise_) {
+            noise_.fill(part);
+            any_noise_ = true;
+        } else {
+            any_concealed_ |= decoder_.conceal(part);
+        }
+        left -= part.size();
+        filled(part.size(), when, sink);
     }
 }
 
 void RtpReceiver::emit(TimePoint when, RtpSink& sink) noexcept {
     last_emitted_ = std::max(last_emitted_, when);
     ++stats_.frames;
-    if (!any_real_) ++(any_concealed_ ? stats_.concealed : stats_.silent);
-    sink.on_frame({frame_, rate}, last_emitted_, !any_real_);
+    if (!any_real_) {
+        ++(any_concealed_ ? stats_.concealed : any_noise_ ? stats_.noise : stats_.silent);
+    }
+    sink.on_frame({std::span{frame_}.first(filled_), rate()}, last_emitted_, !any_real_);
     filled_ = 0;
     any_real_ = false;
     any_concealed_ = false;
+    any_noise_ = false;
 }
 
 void RtpReceiver::on_tick(TimePoint now, RtpSink& sink) noexcept {
     release(now, sink);
     if (!running_) return;
     // A packet of 60 ms is not late because the next one is due only after 60 ms.
-    const auto packet_time = to_duration(static_cast<std::int64_t>(packet_samples_));
+    const auto packet_time = to_duration(packet_units_);
     const auto patience =
         config_.stall_after + std::max<Clock::duration>(packet_time - frame_time, {});
     if (now - media_time_ < patience) return;
     release_all(sink);  // the gap before them is older than the stall
     if (now - media_time_ < patience) return;
 
-    const auto due =
-        to_samples(now - media_time_ - patience) + static_cast<std::int64_t>(frame_samples);
-    const auto frames = due / static_cast<std::int64_t>(frame_samples);
-    const auto samples = frames * static_cast<std::int64_t>(frame_samples);
-    invent(std::min(samples, longest_fill), now, sink);
-    media_time_ += to_duration(samples);
-    next_timestamp_ += samples;
-    ahead_ += samples;
+    const auto due = to_units(now - media_time_ - patience) + frame_units;
+    const auto units = due / frame_units * frame_units;
+    invent(std::min(units, longest_fill), now, sink);
+    media_time_ += to_duration(units);
+    next_timestamp_ += units * clock_per_unit();
+    ahead_ += units;
 }
 
 /// RFC 3550 §A.8, in integers.
 void RtpReceiver::measure_jitter(const Packet& packet) noexcept {
-    const auto arrival = static_cast<std::uint32_t>(to_samples(packet.arrived.time_since_epoch()));
-    const auto transit = arrival - packet.timestamp.value;
+    const auto clock = packet.encoding.clock;
+    if (clock != jitter_clock_) {
+        transit_.reset();
+        jitter_ = static_cast<std::uint32_t>(std::uint64_t{jitter_} * clock.hz / jitter_clock_.hz);
+        jitter_clock_ = clock;
+    }
+    const auto since = std::chrono::duration_cast<microseconds>(packet.arrived.time_since_epoch());
+    const auto units = since.count() / 125 * (clock.hz / narrowband.hz);
+    const auto transit = static_cast<std::uint32_t>(units) - packet.timestamp.value;
     if (transit_) {
         const std::int64_t difference = wrap_distance(*transit_, transit);
         const auto d = static_cast<std::uint32_t>(difference < 0 ? -difference : difference);
-        if (d <= timestamp_jump) jitter_ += d - ((jitter_ + 8) >> 4);
+        if (d <= jump_seconds * clock.hz) jitter_ += d - ((jitter_ + 8) >> 4);
     }
     transit_ = transit;
 }
@@ -397,7 +520,7 @@ RtpReceiver::Stats RtpReceiver::stats() const noexcept {
     auto lost = lost_before_;
     if (has_source_) lost += std::max<std::int64_t>(0, expected() - source_received_);
     stats.lost = static_cast<std::uint64_t>(lost);
-    stats.jitter = microseconds{std::int64_t{jitter_ >> 4} * 1'000'000 / rate.hz};
+    stats.jitter = microseconds{std::int64_t{jitter_ >> 4} * 1'000'000 / jitter_clock_.hz};
     return stats;
 }
 

@@ -1,8 +1,9 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "media/audio_codec.hpp"
 #include "media/codec.hpp"
-#include "media/detail/concealer.hpp"
+#include "media/comfort_noise.hpp"
 #include "media/frame.hpp"
 #include "media/rtcp.hpp"
 #include "media/rtp.hpp"
@@ -37,49 +38,56 @@ class PayloadMap {
 public:
     static constexpr std::size_t max_entries = 8;
 
-    /// A later entry for the same type replaces the earlier one. False: no room, or type > 127.
-    constexpr bool add(PayloadType type, Codec codec) noexcept {
-        if (type.value > 127) return false;
+    struct Entry {
+        PayloadType type;
+        Encoding encoding;
+    };
+
+    /// A later entry for the same type replaces the earlier one. False: no room, type > 127, or an
+    /// encoding that we do not speak.
+    constexpr bool add(PayloadType type, Encoding encoding) noexcept {
+        if (type.value > 127 || !is_supported(encoding)) return false;
         for (std::size_t i = 0; i < size_; ++i) {
             if (entries_[i].type == type) {
-                entries_[i].codec = codec;
+                entries_[i].encoding = encoding;
                 return true;
             }
         }
         if (size_ == max_entries) return false;
-        entries_[size_++] = {type, codec};
+        entries_[size_++] = {type, encoding};
         return true;
     }
 
-    constexpr std::optional<Codec> find(PayloadType type) const noexcept {
-        for (std::size_t i = 0; i < size_; ++i) {
-            if (entries_[i].type == type) return entries_[i].codec;
+    constexpr std::optional<Encoding> find(PayloadType type) const noexcept {
+        for (const Entry& entry : entries()) {
+            if (entry.type == type) return entry.encoding;
         }
         return std::nullopt;
     }
 
+    constexpr std::span<const Entry> entries() const noexcept {
+        return std::span{entries_}.first(size_);
+    }
     constexpr bool empty() const noexcept { return size_ == 0; }
 
     /// PCMU and PCMA on their static types.
     static constexpr PayloadMap g711() noexcept {
         PayloadMap map;
-        for (const Codec codec : all_codecs)
-            map.add(static_payload_type(codec), codec);
+        map.add({0}, Codec::pcmu);
+        map.add({8}, Codec::pcma);
         return map;
     }
 
 private:
-    struct Entry {
-        PayloadType type;
-        Codec codec{Codec::pcmu};
-    };
     std::array<Entry, max_entries> entries_{};
     std::size_t size_{0};
 };
 
 struct RtpReceiverConfig {
     PayloadMap payloads{PayloadMap::g711()};
-    std::optional<PayloadType> telephone_event;  ///< RFC 4733, if negotiated
+    std::optional<TelephoneEventType> telephone_event;  ///< RFC 4733, if negotiated
+    /// RFC 3389, if negotiated on a type of its own; the static 13 is taken always.
+    std::optional<PayloadType> comfort_noise;
 
     /// A missing packet is given up as soon as this many later ones have come (0 and 1: at once; at
     /// most 8), or `reorder_wait` after the first of them.
@@ -90,35 +98,41 @@ struct RtpReceiverConfig {
     milliseconds stall_after{100};
 };
 
-/// The receiving side of one RTP leg, sans-I/O: datagrams and time in, 20 ms frames of 8 kHz PCM
-/// and digits out. There is no playout delay: an in-order packet is delivered within the call that
-/// brings it, and only what lies behind a gap waits (RtpReceiverConfig::reorder_packets).
+/// The receiving side of one RTP leg, sans-I/O: datagrams and time in, 20 ms frames of PCM at the
+/// codec's rate and digits out. There is no playout delay: an in-order packet is delivered within
+/// the call that brings it, and only what lies behind a gap waits
+/// (RtpReceiverConfig::reorder_packets).
 ///
 /// The frames form one timeline that neither drifts from the sender's clock nor stops: a loss is
-/// concealed (100 ms at most, then silence), silence that was not sent (DTX, a muted caller) is
-/// filled in by on_tick, and audio that comes after its time was filled is dropped and counted
-/// late. A sender whose clock jumps or stood still is followed within 200 ms.
+/// recovered from the packet behind it (Opus FEC) or concealed (100 ms at most, then silence),
+/// silence that was not sent (DTX, a muted caller) is filled in by on_tick, with noise as loud as
+/// the sender's comfort noise packets say (RFC 3389; their spectrum is not used), and audio that
+/// comes after its time was filled is dropped and counted late. A sender whose clock jumps or stood
+/// still is followed within 200 ms.
 ///
 /// Any packet time is accepted and cut or joined into 20 ms frames. Another SSRC is taken as a new
 /// sender of the same leg (the first packet counts, RFC 3550 §A.1 without probation, because the
-/// transport has already pinned the address). Not supported: comfort noise payloads (RFC 3389;
-/// counted as rejected), redundancy (RFC 2198), mixers' CSRCs.
+/// transport has already pinned the address). Another codec, by a new answer or from packet to
+/// packet, continues the timeline; the frames' rate follows the codec. Not supported: redundancy
+/// (RFC 2198), mixers' CSRCs.
 ///
-/// Owner: the transport. Thread: the call's shard. Never allocates, about 6 KiB.
+/// Owner: the transport. Thread: the call's shard. Allocates in the constructor and reconfigure
+/// only (G.722, Opus), about 13 KiB, 30 more for Opus.
 class RtpReceiver {
 public:
-    static constexpr SampleRate rate = narrowband;  ///< of every frame
-
     struct Stats {
         std::uint64_t received{0};    ///< valid packets, late ones included, duplicates not
         std::uint64_t lost{0};        ///< expected by sequence number and never seen
         std::uint64_t duplicates{0};  ///< same packet again: dropped
         std::uint64_t late{0};        ///< audio packets after their place was filled: dropped
-        std::uint64_t rejected{0};    ///< not RTP, unknown payload type, or a wild jump
+        std::uint64_t rejected{0};    ///< not RTP, unknown or broken payload, or a wild jump
         std::uint64_t reordered{0};   ///< came out of order but in time
         std::uint64_t frames{0};      ///< delivered, all kinds
         std::uint64_t concealed{0};   ///< of these: made from what came before, for a gap
         std::uint64_t silent{0};      ///< of these: plain silence, to let time pass
+        std::uint64_t noise{0};       ///< of these: comfort noise that the sender described
+        std::uint64_t recovered{0};   ///< lost packets whose audio the next one carried (Opus)
+        std::uint64_t gaps{0};        ///< stretches of lost or late packets
         std::uint64_t resyncs{0};     ///< the sender's timestamps jumped and were followed
         std::uint64_t sources{0};     ///< SSRCs, restarts included
         std::uint64_t digits{0};
@@ -126,7 +140,8 @@ public:
         microseconds max_gap{0};  ///< longest time between two packets
     };
 
-    explicit RtpReceiver(const RtpReceiverConfig& config) noexcept;
+    /// Throws std::bad_alloc.
+    explicit RtpReceiver(const RtpReceiverConfig& config);
     RtpReceiver(const RtpReceiver&) = delete;
     RtpReceiver& operator=(const RtpReceiver&) = delete;
 
@@ -134,8 +149,13 @@ public:
     /// timeline begins with the first packet.
     void start(TimePoint now) noexcept;
 
-    /// New answer to a re-INVITE: other payload types, the same timeline.
-    void reconfigure(const RtpReceiverConfig& config) noexcept;
+    /// New answer to a re-INVITE: other payload types, the same timeline. Throws std::bad_alloc.
+    void reconfigure(const RtpReceiverConfig& config);
+
+    /// Of the frames delivered now: the codec's of the latest audio, before it the first
+    /// configured one's.
+    SampleRate rate() const noexcept { return decoder_.rate(); }
+    Codec codec() const noexcept { return decoder_.encoding().codec; }
 
     /// One datagram from the pinned peer.
     void on_packet(std::span<const std::byte> datagram, TimePoint now, RtpSink& sink) noexcept;
@@ -156,17 +176,20 @@ public:
     std::optional<ReportBlock> report_block() noexcept;
 
 private:
-    static constexpr std::size_t frame_samples = samples_in(frame_time, rate);
+    // Time is counted in 125 µs, a sample at 8 kHz: one or two samples of PCM and a whole number of
+    // units of every RTP clock.
+    static constexpr std::int64_t frame_units = samples_in(frame_time, narrowband);
     static constexpr std::size_t max_held = 8;
-    static constexpr std::size_t max_held_payload = 480;  ///< 60 ms; longer packets do not wait
+    /// 40 ms of L16 at 16 kHz, a frame of Opus, 60 ms of the others; longer packets do not wait.
+    static constexpr std::size_t max_held_payload = 1'280;
 
-    enum class Kind : std::uint8_t { audio, event, foreign };
+    enum class Kind : std::uint8_t { audio, noise, event, foreign };
     struct Packet {
         std::int64_t sequence{0};  ///< unwrapped
         RtpTimestamp timestamp;
         TimePoint arrived;
         Kind kind{Kind::foreign};
-        Codec codec{Codec::pcmu};
+        Encoding encoding;
         std::span<const std::byte> payload;
     };
     struct Held {
@@ -187,8 +210,19 @@ private:
     void deliver(const Packet& packet, RtpSink& sink) noexcept;
     void deliver_event(const Packet& packet, RtpSink& sink) noexcept;
     void deliver_audio(const Packet& packet, std::int64_t lost, RtpSink& sink) noexcept;
-    void append(const Packet& packet, std::span<const std::byte> payload, RtpSink& sink) noexcept;
-    void invent(std::int64_t samples, TimePoint when, RtpSink& sink) noexcept;
+    void begin_noise(const Packet& packet) noexcept;
+    void switch_to(Encoding encoding) noexcept;
+    std::size_t pcm_per_unit() const noexcept { return rate().hz / narrowband.hz; }
+    std::int64_t clock_per_unit() const noexcept {
+        return decoder_.encoding().clock.hz / narrowband.hz;
+    }
+    std::span<Sample> room(std::size_t most) noexcept;
+    void filled(std::size_t samples, TimePoint when, RtpSink& sink) noexcept;
+    void append(const Packet& packet, std::size_t skipped, RtpSink& sink) noexcept;
+    void append_opus(const Packet& packet, std::size_t skipped, RtpSink& sink) noexcept;
+    void copy_in(Samples samples, TimePoint when, RtpSink& sink) noexcept;
+    std::int64_t recover(const Packet& packet, std::int64_t gap, RtpSink& sink) noexcept;
+    void invent(std::int64_t units, TimePoint when, RtpSink& sink) noexcept;
     void emit(TimePoint when, RtpSink& sink) noexcept;
     void measure_jitter(const Packet& packet) noexcept;
     std::int64_t expected() const noexcept { return highest_sequence_ - base_sequence_ + 1; }
@@ -212,6 +246,7 @@ private:
     std::int64_t received_prior_{0};
     std::optional<std::uint32_t> transit_;
     std::uint32_t jitter_{0};  ///< timestamp units times 16
+    RtpClockRate jitter_clock_{8'000};
     std::optional<TimePoint> last_packet_;
     std::array<Held, max_held> held_{};
     std::size_t held_count_{0};
@@ -219,20 +254,23 @@ private:
     // The timeline, by timestamp.
     bool running_{false};
     bool synchronised_{false};        ///< next_timestamp_ belongs to the current source
-    std::int64_t next_timestamp_{0};  ///< of the next sample to deliver, unwrapped
+    std::int64_t next_timestamp_{0};  ///< of the next sample to deliver, RTP clock, unwrapped
     TimePoint media_time_{};          ///< audio has been delivered up to here
-    std::int64_t ahead_{0};           ///< samples filled in beyond what the sender has confirmed
+    std::int64_t ahead_{0};           ///< units filled in beyond what the sender has confirmed
     std::optional<TimePoint> late_since_;
     TimePoint last_late_{};
-    std::size_t packet_samples_{frame_samples};
+    std::int64_t packet_units_{frame_units};
+    bool in_noise_{false};  ///< the latest in order was a comfort noise packet
+    ComfortNoise noise_{-90, 1};
 
-    // The frame being put together.
-    std::array<Sample, frame_samples> frame_{};
+    // The frame being put together, at rate().
+    std::array<Sample, samples_in(frame_time, wideband)> frame_{};
     std::size_t filled_{0};
     bool any_real_{false};
     bool any_concealed_{false};
+    bool any_noise_{false};
     TimePoint last_emitted_{};
-    detail::Concealer concealer_;
+    AudioDecoder decoder_;
 
     DigitDetector digits_;
     std::int64_t lost_before_{0};  ///< of earlier sources

@@ -1,6 +1,7 @@
 #include "media/telephone_event.hpp"
 
 #include "base/bytes.hpp"
+#include "base/time.hpp"
 #include "media/wrap.hpp"
 
 #include <algorithm>
@@ -12,11 +13,15 @@ namespace {
 constexpr std::string_view keys = "0123456789*#ABCD";  // RFC 4733 §3.2
 
 // Timestamps older than this are not stragglers but a sender that set its clock back.
-constexpr std::int32_t straggler_limit = 5 * 8'000;
+constexpr auto straggler_limit = milliseconds{5'000};
 
 // A press whose next report begins no later than this after the last seen one goes on: senders
 // that advance the timestamp while the key is held. A real pause between two presses is longer.
-constexpr std::int32_t continuation_slack = 160;
+constexpr auto continuation_slack = milliseconds{20};
+
+constexpr std::int32_t units(milliseconds time, RtpClockRate clock) noexcept {
+    return static_cast<std::int32_t>(time.count() * clock.hz / 1'000);
+}
 
 }  // namespace
 
@@ -56,7 +61,7 @@ std::optional<std::uint8_t> event_of(char digit) noexcept {
 }
 
 std::optional<char> DigitDetector::on_event(
-    const TelephoneEvent& event, RtpTimestamp timestamp
+    const TelephoneEvent& event, RtpTimestamp timestamp, RtpClockRate clock
 ) noexcept {
     const auto digit = digit_of(event.event);
     if (!digit) return std::nullopt;
@@ -68,12 +73,13 @@ std::optional<char> DigitDetector::on_event(
             current_->ended |= event.end;
             return std::nullopt;
         }
-        if (after < 0 && after > -straggler_limit) return std::nullopt;
+        if (after < 0 && after > -units(straggler_limit, clock)) return std::nullopt;
         // §2.5.1.3: a press longer than the duration field can say goes on in a further segment
         // that begins where the full one ended. What begins within a press belongs to it as well.
         const bool within = after < current_->duration;
-        const bool follows = !current_->ended &&
-                             (after <= current_->duration + continuation_slack || after == 0xFFFF);
+        const auto slack = units(continuation_slack, clock);
+        const bool follows =
+            !current_->ended && (after <= current_->duration + slack || after == 0xFFFF);
         const bool continues = after > 0 && event.event == current_->event && (within || follows);
         if (continues) {
             *current_ = {event.event, timestamp, event.duration, event.end};

@@ -9,6 +9,18 @@
 
 namespace oavc::media {
 
+/// The payload type of telephone-event in the SDP answer, and its clock: that of the codec beside
+/// it (RFC 4733 §2.1).
+struct TelephoneEventType {
+    PayloadType type;
+    RtpClockRate clock{8'000};
+
+    constexpr TelephoneEventType(PayloadType t, RtpClockRate c = {8'000}) noexcept  // NOLINT
+        : type{t}, clock{c} {}
+    friend constexpr bool operator==(const TelephoneEventType&, const TelephoneEventType&) =
+        default;
+};
+
 /// One report on a key that is pressed (RFC 4733 §2.3): 4 octets.
 struct TelephoneEvent {
     std::uint8_t event{0};      ///< 0–9, 10 '*', 11 '#', 12–15 'A'–'D'; others are not keys
@@ -34,7 +46,9 @@ std::optional<std::uint8_t> event_of(char digit) noexcept;
 class DigitDetector {
 public:
     /// `timestamp`: of the packet, i.e. when the press (or this segment of it) began.
-    std::optional<char> on_event(const TelephoneEvent& event, RtpTimestamp timestamp) noexcept;
+    std::optional<char> on_event(
+        const TelephoneEvent& event, RtpTimestamp timestamp, RtpClockRate clock = {8'000}
+    ) noexcept;
 
     /// Another source began.
     void reset() noexcept { current_.reset(); }

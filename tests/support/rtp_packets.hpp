@@ -1,6 +1,7 @@
 #pragma once
 
 #include "media/codec.hpp"
+#include "media/g711.hpp"
 #include "media/rtp.hpp"
 #include "media/rtp_receiver.hpp"
 #include "media/telephone_event.hpp"

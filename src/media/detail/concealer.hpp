@@ -8,13 +8,16 @@
 
 namespace oavc::media::detail {
 
-/// Invents 8 kHz audio for what is missing: repeats the last pitch period, fading out, for at most
-/// 100 ms after the last real sample, then silence. Any lengths. Never allocates.
+/// Invents audio of 8 or 16 kHz for what is missing: repeats the last pitch period, fading out, for
+/// at most 100 ms after the last real sample, then silence (after ITU-T G.711 Appendix I, without
+/// its delay). Any lengths. Never allocates.
 class Concealer {
 public:
-    static constexpr std::size_t longest = samples_in(milliseconds{100}, narrowband);
+    /// `rate`: 8 or 16 kHz (OAVC_ASSERT).
+    explicit Concealer(SampleRate rate = narrowband) noexcept { reset(rate); }
 
-    Concealer() noexcept;
+    /// Forgets what it heard.
+    void reset(SampleRate rate) noexcept;
 
     /// Real audio, in order. Its beginning is blended with what was invented before it.
     void on_real(std::span<Sample> samples) noexcept;
@@ -23,14 +26,23 @@ public:
     bool fill(std::span<Sample> out) noexcept;
 
 private:
-    static constexpr std::size_t state_size = 1'072;
-    static constexpr std::size_t history_size = 280;
+    static constexpr std::size_t widest = 2;         ///< 16 kHz against 8
+    static constexpr std::size_t shortest_lag = 40;  ///< at 8 kHz: a voice of 200 Hz …
+    static constexpr std::size_t longest_lag = 120;  ///< … to 67 Hz
+    static constexpr std::size_t compared = 160;     ///< 20 ms are compared for the pitch
+    static constexpr std::size_t remembered = longest_lag + compared;
 
-    std::array<Sample, history_size> history_{};  ///< the last real audio
-    std::size_t run_{longest};  ///< samples invented since the last real one; at first, no real one
-    alignas(8) std::array<std::byte, state_size> state_;  ///< the library's, used within a gap
-    std::array<Sample, 40> stash_{};
-    std::size_t stashed_{0};  ///< at the end of stash_, not used yet
+    std::span<Sample> history() noexcept { return std::span{history_}.first(remembered * scale_); }
+    void begin() noexcept;
+    float next() noexcept;
+
+    std::size_t scale_{1};  ///< 8 kHz: 1, 16 kHz: 2
+    std::size_t longest_{0};
+    std::size_t run_{0};  ///< samples invented since the last real one; at first, no real one
+    std::size_t lag_{0};  ///< the pitch period that is repeated
+    std::size_t at_{0};   ///< in the cycle
+    std::array<Sample, remembered * widest> history_{};  ///< the last real audio
+    std::array<Sample, longest_lag * widest> cycle_{};
 };
 
 }  // namespace oavc::media::detail

@@ -89,7 +89,7 @@ void RtpLeg::apply(const sip::NegotiatedAudio& audio) {
         sender_->set_format(codec, {audio.payload_type}, ptime);
     } else {
         media::RtpSenderConfig sender;
-        sender.codec = codec;
+        sender.encoding = codec;
         sender.payload_type = {audio.payload_type};
         sender.ptime = ptime;
         sender.start = media::RtpStart::random();

@@ -96,7 +96,7 @@ TEST(RtpReceiver, DecodesEachPayloadTypeAsItsCodec) {
 TEST(RtpReceiver, APacketOfAnUnknownTypeLeavesNoGapInTheSequence) {
     Leg leg;
     leg.packet(leg.maker.constant(level_of(1)), t0);
-    leg.maker.type = {13};  // comfort noise, not negotiated
+    leg.maker.type = {14};  // MPEG audio, not negotiated
     leg.packet(leg.maker.packet(Bytes(1)), t0 + 10ms);
     leg.maker.type = {0};
     leg.packet(leg.maker.constant(level_of(2)), t0 + 20ms);
@@ -648,14 +648,14 @@ TEST(RtpReceiver, APacketTooLongToWaitIsDeliveredWithItsGapConcealed) {
     Leg leg;
     leg.packet(leg.maker.constant(level_of(1)), t0);
     const auto second = leg.maker.constant(level_of(2));
-    const auto third = leg.maker.constant(level_of(3), 1'280);  // 160 ms
+    const auto third = leg.maker.constant(level_of(3), 1'440);  // 180 ms
     const auto fourth = leg.maker.constant(level_of(4));
     leg.packet(fourth, t0 + 10ms);
     leg.packet(third, t0 + 20ms);
-    ASSERT_EQ(leg.sink.frames.size(), 1u + 1u + 8u + 1u);
+    ASSERT_EQ(leg.sink.frames.size(), 1u + 1u + 9u + 1u);
     EXPECT_TRUE(leg.sink.frames[1].concealed);
     EXPECT_EQ(leg.sink.frames[2].samples[80], level_of(3));
-    EXPECT_EQ(leg.sink.frames[10].samples[80], level_of(4));
+    EXPECT_EQ(leg.sink.frames[11].samples[80], level_of(4));
     leg.packet(second, t0 + 30ms);
     EXPECT_EQ(leg.receiver.stats().late, 1u);
 }
