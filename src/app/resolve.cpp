@@ -44,8 +44,8 @@ void resolve_names(config::Config& config) {
     if (config.telephony.provider != "twilio") {
         resolve(config.opensips.event_ip, "[telephony.opensips] event_ip");
         resolve(config.opensips.mi_ip, "[telephony.opensips] mi_ip");
-        resolve(config.opensips.rtp_bind_ip, "[telephony.opensips] rtp_bind_ip");
-        resolve(config.opensips.rtp_advertised_ip, "[telephony.opensips] rtp_advertised_ip");
+        resolve(config.rtp.bind_ip, "[telephony.rtp] bind_ip");
+        resolve(config.rtp.advertised_ip, "[telephony.rtp] advertised_ip");
         for (std::string& peer : config.opensips.allowed_peers) {
             resolve(peer, "[telephony.opensips] allowed_peers");
         }

@@ -21,6 +21,7 @@
 #include "transports/factory.hpp"
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
 #include <boost/json/object.hpp>
 
@@ -113,6 +114,12 @@ config::Config resolved(config::Config config) {
     return config;
 }
 
+/// Of calls by RTP; of no meaning where there are none.
+boost::asio::ip::address rtp_address(const config::Config& config) {
+    if (config.telephony.provider == "twilio") return {};
+    return boost::asio::ip::make_address(config.rtp.bind_ip);
+}
+
 }  // namespace
 
 /// In the order in which they need each other: destroyed from the bottom up.
@@ -139,6 +146,7 @@ struct Server::Parts {
               shards[0].executor(),
               [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
+          rtp_ports{rtp_address(config), config.rtp.port_start, config.rtp.port_end},
           api{config.api, calls} {}
 
     asio::awaitable<net::HttpResponse> live() const {
@@ -223,6 +231,7 @@ struct Server::Parts {
     pipeline::PipelineManager manager;
     async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
     net::HttpServer http;
+    transports::rtp::RtpPorts rtp_ports;
     api::ControlApi api;
     std::vector<std::unique_ptr<transports::Listener>> listeners;
     // State.
@@ -236,8 +245,10 @@ Server::Server(const config::Loaded& loaded) : parts_{std::make_unique<Parts>(lo
     Parts& parts = *parts_;
     parts.add_health();
     parts.api.register_on(parts.http);
-    const transports::TransportFactory factory{parts.config.opensips, parts.config.twilio};
-    const transports::ListenerContext context{parts.shards, parts.manager, parts.http, parts.log};
+    const transports::TransportFactory factory{
+        parts.config.rtp, parts.config.opensips, parts.config.twilio};
+    const transports::ListenerContext context{
+        parts.shards, parts.manager, parts.http, parts.rtp_ports, parts.log};
     parts.listeners = factory.make(parts.config.telephony.provider, context);
 }
 
@@ -287,9 +298,9 @@ std::string Server::banner() const {
                 c.opensips.event_port,
                 c.opensips.mi_ip,
                 c.opensips.mi_port,
-                c.opensips.rtp_bind_ip,
-                c.opensips.rtp_port_start,
-                c.opensips.rtp_port_end
+                c.rtp.bind_ip,
+                c.rtp.port_start,
+                c.rtp.port_end
             )
         );
     }

@@ -22,7 +22,10 @@ public:
 
     void run() {
         const std::string& provider = config_.telephony.provider;
-        if (provider != "twilio") check_opensips();
+        if (provider != "twilio") {
+            check_rtp();
+            check_opensips();
+        }
         if (provider != "opensips") check_twilio();
         check_services();
         check_vad();
@@ -60,31 +63,26 @@ private:
         return setting != nullptr && setting->origin.kind != Origin::Kind::built_in;
     }
 
-    void check_opensips() {
-        auto& opensips = config_.opensips;
+    void check_rtp() {
+        const auto& rtp = config_.rtp;
         auto& limits = config_.pipeline.limits;
-        constexpr std::string_view section = "telephony.opensips";
-        if (opensips.rtp_port_start > opensips.rtp_port_end) {
+        constexpr std::string_view section = "telephony.rtp";
+        if (rtp.port_start > rtp.port_end) {
             report(
                 Severity::error,
                 section,
-                "rtp_port_end",
-                fmt::format(
-                    "{} lies below rtp_port_start = {}",
-                    opensips.rtp_port_end,
-                    opensips.rtp_port_start
-                )
+                "port_end",
+                fmt::format("{} lies below port_start = {}", rtp.port_end, rtp.port_start)
             );
             return;
         }
-        const std::size_t room = opensips.port_capacity();
-        const std::string range =
-            fmt::format("{} to {}", opensips.rtp_port_start, opensips.rtp_port_end);
+        const std::size_t room = rtp.port_capacity();
+        const std::string range = fmt::format("{} to {}", rtp.port_start, rtp.port_end);
         if (room == 0) {
             report(
                 Severity::error,
                 section,
-                "rtp_port_end",
+                "port_end",
                 fmt::format("the range {} has no even port with an odd one above it", range)
             );
         } else if (limits.max_calls > room && given("limits", "max_calls")) {
@@ -94,7 +92,7 @@ private:
                 "max_calls",
                 fmt::format(
                     "{} calls do not fit the RTP ports {}, which hold {} (two ports each); widen "
-                    "[telephony.opensips] rtp_port_start … rtp_port_end or lower the limit",
+                    "[telephony.rtp] port_start … port_end or lower the limit",
                     limits.max_calls,
                     range,
                     room
@@ -113,13 +111,23 @@ private:
             limits.max_calls = room;
             refresh("limits", "max_calls");
         }
-        if (opensips.event_port >= opensips.rtp_port_start &&
-            opensips.event_port <= opensips.rtp_port_end) {
+    }
+
+    void check_opensips() {
+        auto& opensips = config_.opensips;
+        const auto& rtp = config_.rtp;
+        constexpr std::string_view section = "telephony.opensips";
+        if (opensips.event_port >= rtp.port_start && opensips.event_port <= rtp.port_end) {
             report(
                 Severity::error,
                 section,
                 "event_port",
-                fmt::format("{} lies among the RTP ports {}", opensips.event_port, range)
+                fmt::format(
+                    "{} lies among the RTP ports {} to {}",
+                    opensips.event_port,
+                    rtp.port_start,
+                    rtp.port_end
+                )
             );
         }
         if (!given(section, "allowed_peers") && given(section, "mi_ip") &&

@@ -5,6 +5,7 @@
 #include "pipeline/config.hpp"
 #include "services/config.hpp"
 #include "transports/opensips/config.hpp"
+#include "transports/rtp/config.hpp"
 #include "transports/twilio/config.hpp"
 
 #include <string>
@@ -21,6 +22,7 @@ struct TelephonyConfig {
 /// environment. Defaults are the structs' member initialisers and nowhere else.
 struct Config {
     TelephonyConfig telephony;
+    transports::rtp::Config rtp;
     transports::opensips::Config opensips;
     transports::twilio::Config twilio;
     services::Config services;

@@ -13,6 +13,16 @@ constexpr std::string_view no_audio = "audio formats are negotiated for each cal
 
 // Earlier lines win where two old names mean the same key.
 constexpr Legacy keys[]{
+    {"telephony.opensips", "rtp_bind_ip", "telephony.rtp", "bind_ip", Rewrite::alias, {}},
+    {"telephony.opensips",
+     "rtp_advertised_ip",
+     "telephony.rtp",
+     "advertised_ip",
+     Rewrite::alias,
+     {}},
+    {"telephony.opensips", "rtp_port_start", "telephony.rtp", "port_start", Rewrite::alias, {}},
+    {"telephony.opensips", "rtp_port_end", "telephony.rtp", "port_end", Rewrite::alias, {}},
+    {"telephony.opensips", "media_timeout", "telephony.rtp", "media_timeout", Rewrite::alias, {}},
     {"opensips", "ip", "telephony.opensips", "mi_ip", Rewrite::same, {}},
     {"opensips", "host", "telephony.opensips", "mi_ip", Rewrite::same, {}},
     {"opensips", "port", "telephony.opensips", "mi_port", Rewrite::same, {}},
@@ -23,10 +33,10 @@ constexpr Legacy keys[]{
     {"engine", "sip_port", {}, {}, Rewrite::ignored, no_sip},
     {"oavc", "*", {}, {}, Rewrite::ignored, no_sip},
     {"sip", "*", {}, {}, Rewrite::ignored, no_sip},
-    {"rtp", "min_port", "telephony.opensips", "rtp_port_start", Rewrite::same, {}},
-    {"rtp", "max_port", "telephony.opensips", "rtp_port_end", Rewrite::same, {}},
-    {"rtp", "bind_ip", "telephony.opensips", "rtp_bind_ip", Rewrite::same, {}},
-    {"rtp", "ip", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+    {"rtp", "min_port", "telephony.rtp", "port_start", Rewrite::same, {}},
+    {"rtp", "max_port", "telephony.rtp", "port_end", Rewrite::same, {}},
+    {"rtp", "bind_ip", "telephony.rtp", "bind_ip", Rewrite::same, {}},
+    {"rtp", "ip", "telephony.rtp", "advertised_ip", Rewrite::same, {}},
 
     {"pipeline", "vad_threshold", "vad", "threshold", Rewrite::same, {}},
     {"pipeline", "stt_timeout", "turns", "final_transcript", Rewrite::seconds, {}},
@@ -85,11 +95,11 @@ constexpr Legacy keys[]{
 };
 
 constexpr Legacy environment[]{
-    {{}, "RTP_MIN_PORT", "telephony.opensips", "rtp_port_start", Rewrite::same, {}},
-    {{}, "RTP_MAX_PORT", "telephony.opensips", "rtp_port_end", Rewrite::same, {}},
-    {{}, "RTP_HOST_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
-    {{}, "EXTERNAL_RTP_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
-    {{}, "HOST_IP", "telephony.opensips", "rtp_advertised_ip", Rewrite::same, {}},
+    {{}, "RTP_MIN_PORT", "telephony.rtp", "port_start", Rewrite::same, {}},
+    {{}, "RTP_MAX_PORT", "telephony.rtp", "port_end", Rewrite::same, {}},
+    {{}, "RTP_HOST_IP", "telephony.rtp", "advertised_ip", Rewrite::same, {}},
+    {{}, "EXTERNAL_RTP_IP", "telephony.rtp", "advertised_ip", Rewrite::same, {}},
+    {{}, "HOST_IP", "telephony.rtp", "advertised_ip", Rewrite::same, {}},
     {{}, "OPENSIPS_EVENT_PORT", "telephony.opensips", "event_port", Rewrite::same, {}},
     {{}, "OPENSIPS_MI_PORT", "telephony.opensips", "mi_port", Rewrite::same, {}},
     {{}, "VAD_CONFIDENCE", "vad", "threshold", Rewrite::same, {}},
@@ -142,6 +152,7 @@ const Legacy* find_legacy(std::string_view section, std::string_view name) {
 
 std::optional<std::string> rewrite(const Legacy& legacy, std::string_view value) {
     switch (legacy.rewrite) {
+        case Rewrite::alias:
         case Rewrite::same:
             return std::string{value};
         case Rewrite::milliseconds:

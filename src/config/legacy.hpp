@@ -9,6 +9,7 @@ namespace oavc::config {
 
 /// How an old value becomes a new one.
 enum class Rewrite {
+    alias,  ///< another name of equal right: as same, but not spoken of
     same,
     milliseconds,  ///< 300 → 300ms
     seconds,       ///< 5.0 → 5.0s

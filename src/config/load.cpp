@@ -203,15 +203,18 @@ private:
         text = rewrite(legacy, *text);
         if (!text) return;
         if (std::holds_alternative<Path>(key->rule)) *text = resolve(*text);
-        report(
-            Severity::note,
-            section,
-            entry.line,
-            fmt::format("{} is called [{}] {} now", old_name, legacy.to_section, legacy.to_name)
-        );
+        const bool alias = legacy.rewrite == Rewrite::alias;
+        if (!alias) {
+            report(
+                Severity::note,
+                section,
+                entry.line,
+                fmt::format("{} is called [{}] {} now", old_name, legacy.to_section, legacy.to_name)
+            );
+        }
         give(
             {std::string{legacy.to_section}, std::string{legacy.to_name}},
-            {Rank::old_file,
+            {alias ? Rank::file : Rank::old_file,
              std::move(*text),
              {Origin::Kind::file, entry.line, {}, old_name},
              &legacy}
@@ -313,6 +316,7 @@ private:
             take_section(std::string{section.name});
         for (const Agent& agent : agents_)
             take_section(agent.section);
+        take_aliases(known);
 
         for (const Legacy& legacy : legacy_environment()) {
             const auto found = environment_.find(legacy.name);
@@ -344,6 +348,23 @@ private:
             );
         }
         warn_of_unknown_names(known);
+    }
+
+    void take_aliases(std::set<std::string, std::less<>>& known) {
+        for (const Legacy& legacy : legacy_keys()) {
+            if (legacy.rewrite != Rewrite::alias) continue;
+            const std::string name = environment_name(legacy.section, legacy.name);
+            known.insert(name);
+            const auto found = environment_.find(name);
+            if (found == environment_.end() || found->second.empty()) continue;
+            give(
+                {std::string{legacy.to_section}, std::string{legacy.to_name}},
+                {Rank::environment,
+                 found->second,
+                 {Origin::Kind::environment, 0, name, {}},
+                 &legacy}
+            );
+        }
     }
 
     static bool may_be_empty(const Rule& rule) noexcept {
@@ -440,17 +461,18 @@ private:
         );
         const Candidate& winner = candidates.front();
         for (const Candidate& other : candidates) {
-            if (&other == &winner || other.rank != Rank::old_file) continue;
-            if (winner.rank != Rank::file) continue;
+            const bool by_another_name =
+                other.origin.kind == Origin::Kind::file && other.legacy != nullptr;
+            if (&other == &winner || !by_another_name || winner.rank != Rank::file) continue;
+            const std::string& alias = winner.origin.legacy;
             report(
                 Severity::warning,
                 section,
                 other.origin.line,
                 fmt::format(
-                    "{} is not used: [{}] {} in line {} says the same",
+                    "{} is not used: {} in line {} says the same",
                     other.origin.legacy,
-                    section,
-                    key.name,
+                    alias.empty() ? fmt::format("[{}] {}", section, key.name) : alias,
                     winner.origin.line
                 )
             );
@@ -476,7 +498,8 @@ private:
         const Config& c = loaded_.config;
         const auto used = [&](std::string_view section) {
             if (section == "telephony.twilio") return c.telephony.provider != "opensips";
-            if (section == "telephony.opensips") return c.telephony.provider != "twilio";
+            if (section == "telephony.opensips" || section == "telephony.rtp")
+                return c.telephony.provider != "twilio";
             if (section.starts_with("stt.")) return section.substr(4) == c.services.stt_provider;
             if (section.starts_with("llm.")) return section.substr(4) == c.services.llm_provider;
             if (section.starts_with("tts.")) return section.substr(4) == c.services.tts_provider;

@@ -42,6 +42,9 @@ const std::vector<Key>& table() {
 
 constexpr SectionHelp section_table[]{
     {"telephony", "Where calls come from."},
+    {"telephony.rtp",
+     "Audio of the calls that come by SIP or through OpenSIPS. `rtp_bind_ip` and the like in "
+     "`[telephony.opensips]` are other names of these keys."},
     {"telephony.opensips",
      "Calls through OpenSIPS: its events come in, commands go to its management interface."},
     {"telephony.twilio", "Calls through Twilio: webhook and Media Streams on the HTTP port."},

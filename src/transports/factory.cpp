@@ -10,8 +10,10 @@
 
 namespace oavc::transports {
 
-TransportFactory::TransportFactory(opensips::Config opensips, twilio::Config twilio)
-    : opensips_{std::move(opensips)}, twilio_{std::move(twilio)} {}
+TransportFactory::TransportFactory(
+    rtp::Config rtp, opensips::Config opensips, twilio::Config twilio
+)
+    : rtp_{std::move(rtp)}, opensips_{std::move(opensips)}, twilio_{std::move(twilio)} {}
 
 std::vector<std::unique_ptr<Listener>> TransportFactory::make(
     std::string_view provider, const ListenerContext& context
@@ -20,7 +22,7 @@ std::vector<std::unique_ptr<Listener>> TransportFactory::make(
     std::vector<std::unique_ptr<Listener>> listeners;
     if (both || provider == "opensips") {
         listeners.push_back(std::make_unique<opensips::OpensipsListener>(
-            opensips_, context.shards, context.calls, context.log
+            opensips_, rtp_, context.rtp_ports, context.shards, context.calls, context.log
         ));
     }
     if (both || provider == "twilio") {

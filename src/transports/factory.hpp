@@ -4,6 +4,8 @@
 #include "observability/log.hpp"
 #include "transports/listener.hpp"
 #include "transports/opensips/config.hpp"
+#include "transports/rtp/config.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 #include "transports/twilio/config.hpp"
 
 #include <memory>
@@ -20,7 +22,8 @@ namespace oavc::transports {
 struct ListenerContext {
     async::ShardPool& shards;
     CallHandler& calls;
-    net::HttpServer& http;  ///< not started yet: listeners add their paths
+    net::HttpServer& http;     ///< not started yet: listeners add their paths
+    rtp::RtpPorts& rtp_ports;  ///< of all listeners together; used on shard 0
     log::Logger log;
 };
 
@@ -28,7 +31,7 @@ struct ListenerContext {
 /// here.
 class TransportFactory {
 public:
-    TransportFactory(opensips::Config opensips, twilio::Config twilio);
+    TransportFactory(rtp::Config rtp, opensips::Config opensips, twilio::Config twilio);
 
     /// `provider`: one of known_providers. Throws std::runtime_error "Unknown provider: 'x' …".
     std::vector<std::unique_ptr<Listener>> make(
@@ -36,6 +39,7 @@ public:
     ) const;
 
 private:
+    const rtp::Config rtp_;
     const opensips::Config opensips_;
     const twilio::Config twilio_;
 };

@@ -166,7 +166,7 @@ private:
             std::string(4, '\0'),
         };
         const auto& telephony = config.opensips;
-        const unsigned rtp_ports = telephony.rtp_port_end - telephony.rtp_port_start + 1U;
+        const unsigned rtp_ports = config.rtp.port_end - config.rtp.port_start + 1U;
         while (!stop_) {
             std::string bytes = seeds[random() % seeds.size()];
             for (std::size_t i = 0; i < 4 && !bytes.empty(); ++i) {
@@ -175,7 +175,7 @@ private:
             throw_at(SOCK_DGRAM, telephony.event_port, bytes);
             throw_at(
                 SOCK_DGRAM,
-                static_cast<std::uint16_t>(telephony.rtp_port_start + random() % rtp_ports),
+                static_cast<std::uint16_t>(config.rtp.port_start + random() % rtp_ports),
                 bytes
             );
             throw_at(SOCK_STREAM, config.api.port, bytes);

@@ -16,7 +16,7 @@ bool is_address(const std::string& text) {
 
 }  // namespace
 
-std::vector<std::string> Config::validate(std::size_t max_calls) const {
+std::vector<std::string> Config::validate() const {
     std::vector<std::string> problems;
     const auto need_address = [&](const char* key, const std::string& value) {
         if (!is_address(value)) {
@@ -25,8 +25,6 @@ std::vector<std::string> Config::validate(std::size_t max_calls) const {
     };
     need_address("event_ip", event_ip);
     need_address("mi_ip", mi_ip);
-    need_address("rtp_bind_ip", rtp_bind_ip);
-    if (!rtp_advertised_ip.empty()) need_address("rtp_advertised_ip", rtp_advertised_ip);
     for (const auto& peer : allowed_peers)
         need_address("allowed_peers", peer);
     if (allowed_peers.empty()) {
@@ -44,29 +42,6 @@ std::vector<std::string> Config::validate(std::size_t max_calls) const {
     }
     if (subscribe_retry < milliseconds{10})
         problems.emplace_back("subscribe_retry must be at least 10 ms");
-    if (media_timeout < std::chrono::seconds{1}) {
-        problems.emplace_back("media_timeout must be at least 1 s");
-    }
-    if (rtp_port_start == 0 || rtp_port_end < rtp_port_start) {
-        problems.push_back(fmt::format(
-            "rtp_port_start = {} and rtp_port_end = {} are no range", rtp_port_start, rtp_port_end
-        ));
-    } else if (port_capacity() == 0) {
-        problems.push_back(fmt::format(
-            "{}–{} holds no even port followed by an odd one", rtp_port_start, rtp_port_end
-        ));
-    } else if (port_capacity() < max_calls) {
-        problems.push_back(fmt::format(
-            "rtp_port_start–rtp_port_end ({}–{}) holds {} calls, but [limits] max_calls is {}: "
-            "widen "
-            "the range to {} ports or lower max_calls",
-            rtp_port_start,
-            rtp_port_end,
-            port_capacity(),
-            max_calls,
-            2 * max_calls
-        ));
-    }
     return problems;
 }
 

@@ -24,8 +24,6 @@ std::string_view describe(OpensipsErrc code) noexcept {
             return "the other side refused";
         case OpensipsErrc::wrong_state:
             return "not possible in this state of the call";
-        case OpensipsErrc::no_ports:
-            return "no RTP ports are left";
         case OpensipsErrc::busy:
             return "too many requests wait for OpenSIPS";
     }

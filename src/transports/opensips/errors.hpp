@@ -17,7 +17,6 @@ enum class OpensipsErrc {
     no_answer,         ///< OpenSIPS did not answer our request
     rejected_by_peer,  ///< the other side said no, as in 603 to a REFER
     wrong_state,       ///< not possible now: no call yet, or no call any more
-    no_ports,          ///< every port pair of the RTP range is taken
     busy,              ///< too many requests wait for OpenSIPS
 };
 std::string_view describe(OpensipsErrc code) noexcept;

@@ -5,7 +5,6 @@
 #include "transports/opensips/event_protocol.hpp"
 #include "transports/opensips/mi_client.hpp"
 #include "transports/opensips/opensips_transport.hpp"
-#include "transports/opensips/rtp_ports.hpp"
 #include "transports/opensips/subscription.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -85,8 +84,17 @@ struct OpensipsListener::Impl final : Exchange {
         int attempts{0};
     };
 
-    Impl(Config c, async::ShardPool& s, CallHandler& h, log::Logger l)
+    Impl(
+        Config c,
+        rtp::Config m,
+        rtp::RtpPorts& p,
+        async::ShardPool& s,
+        CallHandler& h,
+        log::Logger l
+    )
         : config{std::move(c)},
+          media{std::move(m)},
+          ports{p},
           shards{s},
           handler{h},
           log{std::move(l)},
@@ -102,6 +110,9 @@ struct OpensipsListener::Impl final : Exchange {
             throw std::runtime_error{
                 fmt::format("[telephony.opensips] {}", fmt::join(problems, "; "))};
         }
+        if (const auto problems = media.validate(); !problems.empty()) {
+            throw std::runtime_error{fmt::format("[telephony.rtp] {}", fmt::join(problems, "; "))};
+        }
         for (const auto& peer : config.allowed_peers) {
             allowed.insert(unmapped(ip::make_address(peer)));
         }
@@ -116,9 +127,6 @@ struct OpensipsListener::Impl final : Exchange {
         if (const auto opened = mi->open(); !opened) {
             throw std::runtime_error{"no UDP socket for MI requests: " + opened.error().message()};
         }
-        ports.emplace(
-            ip::make_address(config.rtp_bind_ip), config.rtp_port_start, config.rtp_port_end
-        );
         Subscription::Settings settings;
         settings.socket = advertised_socket(config, event_socket->local_endpoint());
         settings.expire = config.subscribe_expire;
@@ -225,7 +233,7 @@ struct OpensipsListener::Impl final : Exchange {
     asio::awaitable<Stats> snapshot() {
         auto out = stats;
         out.mi_timeouts = mi->stats().timeouts;
-        out.rtp_ports_in_use = ports->in_use();
+        out.rtp_ports_in_use = ports.in_use();
         out.subscribed = subscription->is_up();
         co_return out;
     }
@@ -251,7 +259,7 @@ struct OpensipsListener::Impl final : Exchange {
         shard_calls[shard_of(call)]->calls.erase(call.value);
         home.post([this, call, port, leftovers = std::move(leftovers)]() mutable {
             const auto now = Clock::now();
-            ports->release(port, now);
+            ports.release(port, now);
             if (const auto key = keys.find(call.value); key != keys.end()) {
                 remember(key->second, now);
                 calls.erase(key->second);
@@ -361,7 +369,7 @@ struct OpensipsListener::Impl final : Exchange {
         auto slot = accepting.load() ? handler.admit() : AdmissionSlot{};
         if (!slot) return refuse(std::move(session), "no room for another call");
         const auto shard = next_shard();
-        auto pair = ports->allocate(shards[shard].executor(), now);
+        auto pair = ports.allocate(shards[shard].executor(), now);
         if (!pair) return refuse(std::move(session), pair.error().message());
 
         const CallNumber number{next_number * shards.size() + shard};
@@ -380,6 +388,7 @@ struct OpensipsListener::Impl final : Exchange {
                 shards[shard],
                 *this,
                 config,
+                media,
                 number,
                 std::move(s),
                 std::move(p),
@@ -575,6 +584,8 @@ struct OpensipsListener::Impl final : Exchange {
 
     // Given to us.
     const Config config;
+    const rtp::Config media;
+    rtp::RtpPorts& ports;
     async::ShardPool& shards;
     CallHandler& handler;
     log::Logger log;
@@ -583,7 +594,6 @@ struct OpensipsListener::Impl final : Exchange {
     std::set<ip::address> allowed;
     std::unique_ptr<net::UdpSocket> event_socket;
     std::unique_ptr<MiClient> mi;
-    std::optional<RtpPorts> ports;
     std::optional<Subscription> subscription;
     boost::asio::steady_timer subscription_timer;
     boost::asio::steady_timer settle_timer;
@@ -609,9 +619,16 @@ struct OpensipsListener::Impl final : Exchange {
 };
 
 OpensipsListener::OpensipsListener(
-    Config config, async::ShardPool& shards, CallHandler& handler, log::Logger log
+    Config config,
+    rtp::Config rtp,
+    rtp::RtpPorts& ports,
+    async::ShardPool& shards,
+    CallHandler& handler,
+    log::Logger log
 )
-    : impl_{std::make_unique<Impl>(std::move(config), shards, handler, std::move(log))} {}
+    : impl_{std::make_unique<Impl>(
+          std::move(config), std::move(rtp), ports, shards, handler, std::move(log)
+      )} {}
 
 OpensipsListener::~OpensipsListener() { stop(); }
 

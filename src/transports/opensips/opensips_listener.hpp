@@ -5,6 +5,8 @@
 #include "observability/log.hpp"
 #include "transports/listener.hpp"
 #include "transports/opensips/config.hpp"
+#include "transports/rtp/config.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -32,9 +34,15 @@ public:
         bool subscribed{false};
     };
 
-    /// Borrows `shards` and `handler`, which outlive it. The shards must run when `stop` is called.
+    /// Borrows `ports` (used on shard 0), `shards` and `handler`, which outlive it. The shards must
+    /// run when `stop` is called.
     OpensipsListener(
-        Config config, async::ShardPool& shards, CallHandler& handler, log::Logger log
+        Config config,
+        rtp::Config rtp,
+        rtp::RtpPorts& ports,
+        async::ShardPool& shards,
+        CallHandler& handler,
+        log::Logger log
     );
     ~OpensipsListener() override;  ///< stops
 

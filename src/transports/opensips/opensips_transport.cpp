@@ -2,6 +2,7 @@
 
 #include "base/random.hpp"
 #include "net/udp.hpp"
+#include "transports/rtp/local_address.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -40,20 +41,22 @@ OpensipsTransport::OpensipsTransport(
     async::Shard& shard,
     Exchange& exchange,
     const Config& config,
+    const rtp::Config& rtp,
     CallNumber number,
     UaSession session,
-    RtpPortPair ports,
+    rtp::RtpPortPair ports,
     log::Logger log
 )
     : shard_{shard},
       exchange_{exchange},
       config_{config},
+      rtp_{rtp},
       number_{number},
       log_{std::move(log)},
       session_{std::move(session)},
       changed_{shard.executor()} {
-    RtpLeg::Observer& observer = *this;
-    leg_.emplace(shard_, std::move(ports), config_.media_timeout, observer);
+    rtp::RtpLeg::Observer& observer = *this;
+    leg_.emplace(shard_, std::move(ports), rtp_.media_timeout, observer);
     exchange_.call_began(number_, *this);
 }
 
@@ -63,24 +66,10 @@ OpensipsTransport::~OpensipsTransport() {
     exchange_.call_ended(number_, port, session_.take_leftovers());
 }
 
-/// Our address in SDP: as configured, else where packets to the caller leave from.
-std::string OpensipsTransport::local_address() const {
-    if (!config_.rtp_advertised_ip.empty()) return config_.rtp_advertised_ip;
-    if (const auto bound = net::parse_endpoint(config_.rtp_bind_ip, 0);
-        bound && !bound->address().is_unspecified()) {
-        return config_.rtp_bind_ip;
-    }
-    // A caller whose address is unknown or a name is reached as OpenSIPS is.
-    for (const auto* towards : {&session_.caller_address(), &config_.mi_ip}) {
-        const auto remote = net::parse_endpoint(*towards, 9);
-        if (!remote || remote->address().is_unspecified()) continue;
-        if (const auto address = net::source_address_towards(*remote)) return address->to_string();
-    }
-    return "127.0.0.1";
-}
-
 asio::awaitable<Result<void>> OpensipsTransport::connect() {
-    session_.answer({local_address(), leg_->port(), random_u32(), 1});
+    // A caller whose address is unknown or a name is reached as OpenSIPS is.
+    const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
+    session_.answer({address, leg_->port(), random_u32(), 1});
     run_actions();
     while (!answered_ && !end_) {
         if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};

@@ -4,9 +4,10 @@
 #include "async/signal.hpp"
 #include "observability/log.hpp"
 #include "transports/opensips/config.hpp"
-#include "transports/opensips/rtp_leg.hpp"
-#include "transports/opensips/rtp_ports.hpp"
 #include "transports/opensips/ua_session.hpp"
+#include "transports/rtp/config.hpp"
+#include "transports/rtp/rtp_leg.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 #include "transports/transport.hpp"
 
 #include <cstdint>
@@ -44,16 +45,17 @@ protected:
 
 /// One call that came through OpenSIPS in UA-session mode. Owner: the call's Session. Thread: the
 /// call's shard. Destroyed early, it refuses or hangs up what it stood for.
-class OpensipsTransport final : public Transport, private RtpLeg::Observer {
+class OpensipsTransport final : public Transport, private rtp::RtpLeg::Observer {
 public:
     /// Everything but the parts is borrowed and outlives the transport.
     OpensipsTransport(
         async::Shard& shard,
         Exchange& exchange,
         const Config& config,
+        const rtp::Config& rtp,
         CallNumber number,
         UaSession session,
-        RtpPortPair ports,
+        rtp::RtpPortPair ports,
         log::Logger log
     );
     OpensipsTransport(const OpensipsTransport&) = delete;
@@ -88,18 +90,18 @@ private:
     void run_actions();
     void media_changed(const sip::NegotiatedAudio& audio);
     void press(char digit, DigitSource source) noexcept;
-    std::string local_address() const;
     asio::awaitable<void> finish();
 
     // Given to us.
     async::Shard& shard_;
     Exchange& exchange_;
     const Config& config_;
+    const rtp::Config& rtp_;
     const CallNumber number_;
     log::Logger log_;
     // Owned.
     UaSession session_;
-    std::optional<RtpLeg> leg_;
+    std::optional<rtp::RtpLeg> leg_;
     async::Signal changed_;  ///< of anything below
     // State.
     media::AudioFormat format_;

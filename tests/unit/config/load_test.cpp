@@ -317,8 +317,8 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
     EXPECT_EQ(c.opensips.mi_ip, "10.1.1.1");
     EXPECT_EQ(c.opensips.event_ip, "10.1.1.2");
     EXPECT_EQ(c.opensips.event_port, 8091);
-    EXPECT_EQ(c.opensips.rtp_port_end, 35100);
-    EXPECT_EQ(c.opensips.rtp_advertised_ip, "192.0.2.7");
+    EXPECT_EQ(c.rtp.port_end, 35100);
+    EXPECT_EQ(c.rtp.advertised_ip, "192.0.2.7");
     EXPECT_EQ(c.services.failover.first_token, 7500ms);
     EXPECT_EQ(c.services.stt_provider, "vosk");
     EXPECT_EQ(c.services.llm_provider, "llama");
@@ -345,12 +345,39 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
 TEST_F(Load, TheNewNameBeatsTheOldOneAndSaysSo) {
     const auto loaded =
         load("[rtp]\nmin_port = 30000\n[telephony.opensips]\nrtp_port_start = 35000\n");
-    EXPECT_EQ(loaded.config.opensips.rtp_port_start, 35000);
+    EXPECT_EQ(loaded.config.rtp.port_start, 35000);
     EXPECT_THAT(
         all(loaded),
         HasSubstr("test.ini:2: warning: [rtp] min_port is not used: [telephony.opensips] "
                   "rtp_port_start in line 4 says the same")
     );
+}
+
+TEST_F(Load, TheBlueprintsNamesOfRtpKeysAreAsGoodAsOurs) {
+    const auto loaded = load(
+        "[telephony.opensips]\nrtp_port_start = 40000\nrtp_port_end = 41000\n"
+        "rtp_bind_ip = 192.0.2.1\nrtp_advertised_ip = 192.0.2.2\nmedia_timeout = 7s\n"
+    );
+    EXPECT_TRUE(loaded.problems.empty()) << all(loaded);
+    const auto& rtp = loaded.config.rtp;
+    EXPECT_EQ(rtp.port_start, 40000);
+    EXPECT_EQ(rtp.port_end, 41000);
+    EXPECT_EQ(rtp.bind_ip, "192.0.2.1");
+    EXPECT_EQ(rtp.advertised_ip, "192.0.2.2");
+    EXPECT_EQ(rtp.media_timeout, 7s);
+
+    const auto both =
+        load("[telephony.opensips]\nrtp_port_end = 40100\n[telephony.rtp]\nport_end = 41000\n");
+    EXPECT_EQ(both.config.rtp.port_end, 41000);
+    EXPECT_THAT(
+        all(both),
+        HasSubstr("[telephony.opensips] rtp_port_end is not used: [telephony.rtp] port_end in "
+                  "line 4 says the same")
+    );
+    const auto by_environment = load(
+        "[telephony.rtp]\nport_end = 41000\n", {{"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_END", "42000"}}
+    );
+    EXPECT_EQ(by_environment.config.rtp.port_end, 42000);
 }
 
 TEST_F(Load, OldEnvironmentNamesBeatTheFileAndNewOnesBeatThem) {
@@ -379,7 +406,7 @@ TEST_F(Load, OldEnvironmentNamesBeatTheFileAndNewOnesBeatThem) {
     EXPECT_EQ(c.pipeline.vad.threshold, 0.3);
     EXPECT_EQ(c.pipeline.vad.min_speech, 200ms);
     EXPECT_EQ(c.pipeline.vad.min_silence, 800ms);
-    EXPECT_EQ(c.opensips.rtp_port_start, 36000);
+    EXPECT_EQ(c.rtp.port_start, 36000);
     EXPECT_FALSE(c.pipeline.interruption.enabled);
     EXPECT_EQ(c.pipeline.agents[0].memory_turns, 7u);
     EXPECT_EQ(c.services.vosk.endpoint.url, "ws://x");

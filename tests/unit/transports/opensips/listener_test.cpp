@@ -8,6 +8,7 @@
 #include "transports/opensips/opensips_listener.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/ip/address.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -19,6 +20,7 @@
 #include <condition_variable>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <mutex>
 #include <string>
 #include <vector>
@@ -213,9 +215,9 @@ protected:
         config.mi_timeout = 200ms;
         config.subscribe_expire = std::chrono::seconds{1};  // a round every 333 ms
         config.subscribe_retry = 50ms;
-        config.rtp_bind_ip = "127.0.0.1";
-        config.rtp_port_start = some_port();
-        config.rtp_port_end = static_cast<std::uint16_t>(config.rtp_port_start + 39);
+        rtp_config.bind_ip = "127.0.0.1";
+        rtp_config.port_start = some_port();
+        rtp_config.port_end = static_cast<std::uint16_t>(rtp_config.port_start + 39);
         shards.start();
     }
     ~OpensipsListenerTest() override {
@@ -226,7 +228,14 @@ protected:
     }
 
     void start() {
-        listener = std::make_unique<OpensipsListener>(config, shards, pipeline, log::Logger{});
+        ports.emplace(
+            boost::asio::ip::make_address(rtp_config.bind_ip),
+            rtp_config.port_start,
+            rtp_config.port_end
+        );
+        listener = std::make_unique<OpensipsListener>(
+            config, rtp_config, *ports, shards, pipeline, log::Logger{}
+        );
         listener->start();
         ASSERT_TRUE(opensips.wait_for_subscriber());
     }
@@ -261,9 +270,11 @@ protected:
 
     FakeOpensips opensips;
     Config config;
+    rtp::Config rtp_config;
     async::ShardPool shards{2};
     Pipeline pipeline;
     Phone phone;
+    std::optional<rtp::RtpPorts> ports;
     std::unique_ptr<OpensipsListener> listener;
 };
 
@@ -273,8 +284,8 @@ TEST_F(OpensipsListenerTest, ACallIsAnsweredHeardBothWaysAndEndedByTheCaller) {
     EXPECT_EQ(up.call->transport->info().to, "bot");
     EXPECT_EQ(up.call->transport->info().from, "caller@127.0.0.1");
     EXPECT_EQ(up.port % 2, 0);
-    EXPECT_GE(up.port, config.rtp_port_start);
-    EXPECT_LE(up.port, config.rtp_port_end);
+    EXPECT_GE(up.port, rtp_config.port_start);
+    EXPECT_LE(up.port, rtp_config.port_end);
     EXPECT_TRUE(speak_until(up, [&] { return up.call->loud_frames >= 5; }));
     phone.press(5, up.port);
     opensips.request(up.key, "INFO", "Signal=7\r\n", "Content-Type: application/dtmf-relay\r\n");
@@ -474,8 +485,8 @@ TEST_F(OpensipsListenerTest, WithoutRoomACallIsRefusedPolitely) {
 }
 
 TEST_F(OpensipsListenerTest, WithoutPortsACallIsRefusedPolitely) {
-    config.rtp_port_end = static_cast<std::uint16_t>(config.rtp_port_start + 1);
-    const UdpPeer taken{"127.0.0.1", config.rtp_port_start};
+    rtp_config.port_end = static_cast<std::uint16_t>(rtp_config.port_start + 1);
+    const UdpPeer taken{"127.0.0.1", rtp_config.port_start};
     start();
     const auto key = opensips.invite(phone.sdp());
     EXPECT_TRUE(opensips.wait_for("ua_session_reply INVITE 503", key).has_value());
@@ -573,7 +584,7 @@ TEST_F(OpensipsListenerTest, ADeclinedTransferLeavesTheCallUp) {
 }
 
 TEST_F(OpensipsListenerTest, ACallerWhoSendsNoMediaAnyMoreIsHungUpOn) {
-    config.media_timeout = std::chrono::seconds{1};
+    rtp_config.media_timeout = std::chrono::seconds{1};
     start();
     const auto up = call_up();
     ASSERT_TRUE(pipeline.wait_until_finished());
@@ -615,7 +626,7 @@ TEST_F(OpensipsListenerTest, TwoServersOnOnePortGetAClearError) {
     start();
     auto second_config = config;
     second_config.event_port = listener->event_endpoint().port();
-    OpensipsListener second{second_config, shards, pipeline, log::Logger{}};
+    OpensipsListener second{second_config, rtp_config, *ports, shards, pipeline, log::Logger{}};
     try {
         second.start();
         FAIL();
@@ -628,8 +639,13 @@ TEST_F(OpensipsListenerTest, TwoServersOnOnePortGetAClearError) {
 
 TEST_F(OpensipsListenerTest, ABrokenConfigurationIsToldBeforeAnythingStarts) {
     config.mi_ip = "opensips.example.org";
-    OpensipsListener broken{config, shards, pipeline, log::Logger{}};
+    rtp::RtpPorts none{boost::asio::ip::address{}, 1, 1};
+    OpensipsListener broken{config, rtp_config, none, shards, pipeline, log::Logger{}};
     EXPECT_THROW(broken.start(), std::runtime_error);
+    config.mi_ip = "127.0.0.1";
+    rtp_config.bind_ip = "rtp.example.org";
+    OpensipsListener no_media{config, rtp_config, none, shards, pipeline, log::Logger{}};
+    EXPECT_THROW(no_media.start(), std::runtime_error);
 }
 
 TEST_F(OpensipsListenerTest, ManyCallsAtOnceKeepTheirAudioApart) {

@@ -1,11 +1,11 @@
-#include "transports/opensips/rtp_leg.hpp"
+#include "transports/rtp/rtp_leg.hpp"
 
 #include "base/random.hpp"
 
 #include <algorithm>
 #include <utility>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 
 namespace {
 
@@ -243,4 +243,4 @@ MediaStats RtpLeg::stats() const noexcept {
     return stats;
 }
 
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp

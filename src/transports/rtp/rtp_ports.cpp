@@ -1,12 +1,12 @@
-#include "transports/opensips/rtp_ports.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 
-#include "transports/opensips/errors.hpp"
+#include "transports/rtp/errors.hpp"
 
 #include <boost/asio/error.hpp>
 
 #include <utility>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 
 RtpPorts::RtpPorts(boost::asio::ip::address address, std::uint16_t first, std::uint16_t last)
     : address_{std::move(address)} {
@@ -35,9 +35,9 @@ Result<RtpPortPair> RtpPorts::allocate(
         ++skipped_;
         free_.push_back({candidate.port, now});
     }
-    return OpensipsErrc::no_ports;
+    return MediaErrc::no_ports;
 }
 
 void RtpPorts::release(std::uint16_t port, TimePoint now) { free_.push_back({port, now + rest}); }
 
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp

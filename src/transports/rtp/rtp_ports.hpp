@@ -12,7 +12,7 @@
 #include <deque>
 #include <memory>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 
 /// Two bound sockets: RTP on an even port, RTCP on the next (RFC 3550 §11).
 struct RtpPortPair {
@@ -33,7 +33,7 @@ public:
     /// `last` is inclusive.
     RtpPorts(boost::asio::ip::address address, std::uint16_t first, std::uint16_t last);
 
-    /// The sockets belong to `executor`. Errors: OpensipsErrc::no_ports, or what bind said (no such
+    /// The sockets belong to `executor`. Errors: MediaErrc::no_ports, or what bind said (no such
     /// address, out of file descriptors).
     Result<RtpPortPair> allocate(const boost::asio::any_io_executor& executor, TimePoint now);
 
@@ -56,4 +56,4 @@ private:
     std::uint64_t skipped_{0};
 };
 
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp

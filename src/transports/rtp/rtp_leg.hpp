@@ -9,7 +9,7 @@
 #include "media/rtp_sender.hpp"
 #include "net/udp.hpp"
 #include "sip/offer_answer.hpp"
-#include "transports/opensips/rtp_ports.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 #include "transports/transport.hpp"
 
 #include <array>
@@ -18,7 +18,7 @@
 #include <cstdint>
 #include <optional>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 
 /// The media of one call: RTP and RTCP over two sockets, driven by the shard's tick. One packet
 /// leaves per packet time while the call is up, silence when nothing was supplied.
@@ -111,4 +111,4 @@ private:
     std::uint64_t sent_{0};
 };
 
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp

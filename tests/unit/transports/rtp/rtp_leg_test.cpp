@@ -1,5 +1,5 @@
 // Media of one call: what the captured callers sent, and a leg on real sockets.
-#include "transports/opensips/rtp_leg.hpp"
+#include "transports/rtp/rtp_leg.hpp"
 
 #include "base/bytes.hpp"
 #include "support/alloc_guard.hpp"
@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 namespace {
 
 using test::UdpPeer;
@@ -232,4 +232,4 @@ TEST_F(RtpLegTest, SilenceFromTheCallerIsTimedUnlessTheCallIsHeld) {
 }
 
 }  // namespace
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp

@@ -1,7 +1,7 @@
-#include "transports/opensips/rtp_ports.hpp"
+#include "transports/rtp/rtp_ports.hpp"
 
-#include "transports/opensips/config.hpp"
-#include "transports/opensips/errors.hpp"
+#include "transports/rtp/config.hpp"
+#include "transports/rtp/errors.hpp"
 
 #include <boost/asio/io_context.hpp>
 
@@ -9,7 +9,7 @@
 
 #include <set>
 
-namespace oavc::transports::opensips {
+namespace oavc::transports::rtp {
 namespace {
 
 const auto loopback = boost::asio::ip::make_address("127.0.0.1");
@@ -57,7 +57,7 @@ TEST(RtpPorts, SkipsWhatOthersUseAndFailsWhenNothingIsLeft) {
     EXPECT_FALSE(given.contains(first));
     EXPECT_GE(ports.skipped(), 1u);
     EXPECT_TRUE(net::UdpSocket::bind(context.get_executor(), {loopback, first}).has_value());
-    EXPECT_EQ(ports.allocate(context.get_executor(), t0).error(), OpensipsErrc::no_ports);
+    EXPECT_EQ(ports.allocate(context.get_executor(), t0).error(), MediaErrc::no_ports);
 }
 
 TEST(RtpPorts, APairRestsBeforeItIsGivenAgain) {
@@ -71,7 +71,7 @@ TEST(RtpPorts, APairRestsBeforeItIsGivenAgain) {
     EXPECT_EQ(ports.in_use(), 0u);
     EXPECT_EQ(
         ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest - 1ms).error(),
-        OpensipsErrc::no_ports
+        MediaErrc::no_ports
     );
     EXPECT_TRUE(ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest).has_value());
 }
@@ -81,15 +81,15 @@ TEST(RtpPorts, AnAddressThatIsNotOursIsSaidSo) {
     RtpPorts ports{boost::asio::ip::make_address("192.0.2.1"), 40000, 40003};
     const auto pair = ports.allocate(context.get_executor(), t0);
     ASSERT_TRUE(pair.has_error());
-    EXPECT_NE(pair.error(), OpensipsErrc::no_ports);
+    EXPECT_NE(pair.error(), MediaErrc::no_ports);
     EXPECT_EQ(ports.in_use(), 0u);
 }
 
-TEST(OpensipsConfig, CountsTheCallsThatItsPortRangeHolds) {
+TEST(RtpConfig, CountsTheCallsThatItsPortRangeHolds) {
     const auto capacity = [](std::uint16_t first, std::uint16_t last) {
         Config config;
-        config.rtp_port_start = first;
-        config.rtp_port_end = last;
+        config.port_start = first;
+        config.port_end = last;
         EXPECT_EQ(RtpPorts(loopback, first, last).capacity(), config.port_capacity());
         return config.port_capacity();
     };
@@ -100,25 +100,19 @@ TEST(OpensipsConfig, CountsTheCallsThatItsPortRangeHolds) {
     EXPECT_EQ(capacity(1, 65535), 32767u);
 }
 
-TEST(OpensipsConfig, TellsEveryProblemAtOnce) {
+TEST(RtpConfig, TellsEveryProblemAtOnce) {
     EXPECT_TRUE(Config{}.validate().empty());
     EXPECT_TRUE(Config{}.validate(250).empty());
     const auto small = Config{}.validate(251);
     ASSERT_EQ(small.size(), 1u);
     EXPECT_NE(small[0].find("holds 250 calls, but [limits] max_calls is 251"), std::string::npos);
     Config broken;
-    broken.event_ip = "localhost";
-    broken.mi_ip = "";
-    broken.mi_port = 0;
-    broken.allowed_peers = {"127.0.0.1", "nonsense"};
-    broken.rtp_port_end = 1;
-    broken.event_advertised = "192.0.2.1";
-    broken.subscribe_expire = std::chrono::seconds{0};
-    EXPECT_EQ(broken.validate(10).size(), 7u);
-    Config nobody;
-    nobody.allowed_peers.clear();
-    EXPECT_EQ(nobody.validate().size(), 1u);
+    broken.bind_ip = "localhost";
+    broken.advertised_ip = "nowhere";
+    broken.media_timeout = std::chrono::seconds{0};
+    broken.port_end = 1;
+    EXPECT_EQ(broken.validate(10).size(), 4u);
 }
 
 }  // namespace
-}  // namespace oavc::transports::opensips
+}  // namespace oavc::transports::rtp
