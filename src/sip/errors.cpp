@@ -16,6 +16,8 @@ std::string_view describe(SipErrc code) noexcept {
             return "the answer does not fit the offer";
         case SipErrc::bad_address:
             return "not a SIP or tel address";
+        case SipErrc::bad_message:
+            return "not a SIP message";
     }
     return "unknown SIP error";
 }

@@ -13,6 +13,7 @@ enum class SipErrc {
     no_common_codec,  ///< no audio stream of the offer has a codec of ours
     bad_answer,       ///< the answer does not fit the offer (RFC 3264 §6)
     bad_address,      ///< a From, To or URI that cannot be read
+    bad_message,      ///< no SIP message, or one that cannot even be answered
 };
 std::string_view describe(SipErrc code) noexcept;
 OAVC_ERROR_CATEGORY(SipErrc, "oavc.sip")

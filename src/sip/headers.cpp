@@ -78,22 +78,6 @@ std::string telephone_number(std::string_view text) {
     return out;
 }
 
-/// The value of `;name=value` among the parameters after an address.
-std::string parameter(std::string_view parameters, std::string_view name) {
-    while (!parameters.empty()) {
-        parameters.remove_prefix(1);  // the semicolon
-        const auto end = std::min(parameters.find(';'), parameters.size());
-        const auto one = parameters.substr(0, end);
-        const auto equals = one.find('=');
-        if (equals_ignoring_case(trim(one.substr(0, equals)), name)) {
-            return equals == std::string_view::npos ? std::string{}
-                                                    : std::string{trim(one.substr(equals + 1))};
-        }
-        parameters.remove_prefix(end);
-    }
-    return {};
-}
-
 /// The end of a quoted string that begins at 0, past its closing quote; npos when it has none.
 std::size_t end_of_quoted(std::string_view text) noexcept {
     for (std::size_t i = 1; i < text.size(); ++i) {
@@ -115,7 +99,36 @@ std::string unquoted(std::string_view quoted) {
     return out;
 }
 
+/// Where the parameter that begins at 0 ends: the next semicolon outside quotes.
+std::size_t end_of_parameter(std::string_view text) noexcept {
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text[i] == ';') return i;
+        if (text[i] != '"') continue;
+        const auto quoted = end_of_quoted(text.substr(i));
+        if (quoted == std::string_view::npos) break;
+        i += quoted - 1;
+    }
+    return text.size();
+}
+
 }  // namespace
+
+std::optional<std::string> find_parameter(std::string_view parameters, std::string_view name) {
+    while (!parameters.empty()) {
+        parameters.remove_prefix(1);  // the semicolon
+        const auto end = end_of_parameter(parameters);
+        const auto one = parameters.substr(0, end);
+        const auto equals = one.find('=');
+        if (equals_ignoring_case(trim(one.substr(0, equals)), name)) {
+            if (equals == std::string_view::npos) return std::string{};
+            const auto value = trim(one.substr(equals + 1));
+            if (!value.empty() && value.front() == '"') return unquoted(value);
+            return std::string{value};
+        }
+        parameters.remove_prefix(end);
+    }
+    return std::nullopt;
+}
 
 std::optional<std::string> Headers::find(std::string_view name) const {
     auto rest = text_;
@@ -172,16 +185,29 @@ Result<Uri> parse_uri(std::string_view text) noexcept {
         uri.user = percent_decoded(user);
         rest.remove_prefix(at + 1);
     }
-    rest = rest.substr(0, rest.find_first_of(";?"));
-    if (!rest.empty() && rest.front() == '[') {
-        const auto bracket = rest.find(']');
+    auto host_port = rest.substr(0, rest.find_first_of(";?"));
+    rest.remove_prefix(host_port.size());
+    const auto question = std::min(rest.find('?'), rest.size());
+    uri.parameters = rest.substr(0, question);
+    if (question < rest.size()) uri.headers = rest.substr(question + 1);
+    if (!host_port.empty() && host_port.front() == '[') {
+        const auto bracket = host_port.find(']');
         if (bracket == std::string_view::npos) return SipErrc::bad_address;
-        uri.host = rest.substr(0, bracket + 1);
+        uri.host = host_port.substr(0, bracket + 1);
     } else {
-        uri.host = rest.substr(0, rest.find(':'));
+        uri.host = host_port.substr(0, host_port.find(':'));
     }
     if (uri.host.empty()) return SipErrc::bad_address;
+    host_port.remove_prefix(uri.host.size());
+    if (!host_port.empty()) {
+        uri.port = parse_number<std::uint16_t>(host_port.substr(1));
+        if (host_port.front() != ':' || !uri.port) return SipErrc::bad_address;
+    }
     return uri;
+}
+
+std::optional<std::string> Uri::parameter(std::string_view name) const {
+    return find_parameter(parameters, name);
 }
 
 Result<NameAddress> parse_name_address(std::string_view value) noexcept {
@@ -201,7 +227,8 @@ Result<NameAddress> parse_name_address(std::string_view value) noexcept {
         auto uri = parse_uri(value.substr(0, semicolon));
         if (!uri) return uri.error();
         out.uri = std::move(*uri);
-        out.tag = parameter(value.substr(semicolon), "tag");
+        out.parameters = value.substr(semicolon);
+        out.tag = find_parameter(out.parameters, "tag").value_or("");
         return out;
     }
     if (out.display_name.empty()) out.display_name = trim(value.substr(0, open));
@@ -212,7 +239,8 @@ Result<NameAddress> parse_name_address(std::string_view value) noexcept {
     out.uri = std::move(*uri);
     auto parameters = value.substr(close + 1);
     parameters.remove_prefix(std::min(parameters.find(';'), parameters.size()));
-    out.tag = parameter(parameters, "tag");
+    out.parameters = parameters;
+    out.tag = find_parameter(parameters, "tag").value_or("");
     return out;
 }
 

@@ -1,5 +1,6 @@
 #include "transports/opensips/ua_session.hpp"
 
+#include "sip/bodies.hpp"
 #include "sip/headers.hpp"
 #include "sip/text.hpp"
 
@@ -35,59 +36,7 @@ bool wants_late_offer(const UaEvent& event) {
     return event.extra_params && event.extra_params->find("late_offer") != std::string::npos;
 }
 
-/// The status of a message/sipfrag body: "SIP/2.0 200 OK" (RFC 3420); 0 when it has none.
-int sipfrag_status(std::string_view body) noexcept {
-    auto rest = sip::trim(body.substr(0, body.find_first_of("\r\n")));
-    if (!sip::next_word(rest).starts_with("SIP/")) return 0;
-    const auto status = sip::parse_number<int>(sip::next_word(rest)).value_or(0);
-    return status >= 100 && status <= 699 ? status : 0;
-}
-
-/// A target as a URI for Refer-To: a bare number or user is completed with the dialled host.
-std::optional<std::string> refer_target(std::string_view target, std::string_view host) {
-    target = sip::trim(target);
-    const bool clean = std::all_of(target.begin(), target.end(), [](char c) {
-        return c > ' ' && c < 0x7F && c != '<' && c != '>' && c != '"';
-    });
-    if (target.empty() || target.size() > 512 || !clean) return std::nullopt;
-    if (sip::parse_uri(target)) return std::string{target};
-    if (target.find(':') != std::string_view::npos) return std::nullopt;  // another scheme
-    std::string uri = "sip:" + std::string{target};
-    if (target.find('@') == std::string_view::npos) {
-        if (host.empty()) return std::nullopt;
-        uri += '@' + std::string{host};
-    }
-    if (!sip::parse_uri(uri)) return std::nullopt;
-    return uri;
-}
-
 }  // namespace
-
-std::optional<char> parse_info_digit(std::string_view media_type, std::string_view body) noexcept {
-    std::string_view value;
-    if (media_type == "application/dtmf-relay") {
-        // Lines of name=value; the order is the sender's.
-        while (!body.empty() && value.empty()) {
-            const auto end = std::min(body.find_first_of("\r\n"), body.size());
-            const auto line = body.substr(0, end);
-            body.remove_prefix(std::min(end + 1, body.size()));
-            const auto equals = line.find('=');
-            if (equals != std::string_view::npos &&
-                equals_ignoring_case(sip::trim(line.substr(0, equals)), "signal")) {
-                value = sip::trim(line.substr(equals + 1));
-            }
-        }
-    } else if (media_type == "application/dtmf") {
-        value = sip::trim(body.substr(0, body.find_first_of("\r\n")));
-    }
-    if (value == "10") return '*';  // event numbers of RFC 4733 §3.2, as some senders write them
-    if (value == "11") return '#';
-    if (value.size() != 1) return std::nullopt;
-    const char c =
-        value[0] >= 'a' && value[0] <= 'd' ? static_cast<char>(value[0] - 'a' + 'A') : value[0];
-    constexpr std::string_view keys = "0123456789*#ABCD";
-    return keys.find(c) == std::string_view::npos ? std::nullopt : std::optional{c};
-}
 
 MiCommand reply_to_unknown(const UaEvent& event) {
     if (event.type == UaEventType::terminated) {
@@ -279,7 +228,8 @@ void UaSession::on_ack(const UaEvent& event) {
 void UaSession::on_info(const UaEvent& event) {
     const std::string_view body = event.body ? std::string_view{*event.body} : std::string_view{};
     const auto type = sip::media_type(header(event, "Content-Type"));
-    if (const auto digit = parse_info_digit(type, body); digit && actions_.size() < max_actions) {
+    if (const auto digit = sip::parse_info_digit(type, body);
+        digit && actions_.size() < max_actions) {
         actions_.push_back(Digit{*digit});
     }
     reply("INFO", 200, "OK");
@@ -289,7 +239,7 @@ void UaSession::on_notify(const UaEvent& event) {
     reply("NOTIFY", 200, "OK");
     const auto package = sip::media_type(header(event, "Event"));
     if (transfer_ == Transfer::none || (!package.empty() && package != "refer")) return;
-    if (const auto status = event.body ? sipfrag_status(*event.body) : 0; status != 0) {
+    if (const auto status = event.body ? sip::sipfrag_status(*event.body) : 0; status != 0) {
         transfer_status_ = status;
     }
     const auto state = sip::media_type(header(event, "Subscription-State"));
@@ -380,7 +330,7 @@ Result<void> UaSession::transfer(std::string_view target, TimePoint now) {
     if (state_ != State::established || transfer_ != Transfer::none) {
         return OpensipsErrc::wrong_state;
     }
-    const auto uri = refer_target(target, host_of(referred_by_));
+    const auto uri = sip::complete_target(target, host_of(referred_by_));
     if (!uri) return OpensipsErrc::bad_value;
     std::vector<MiHeader> headers{{"Refer-To", '<' + *uri + '>'}};
     if (!referred_by_.empty()) headers.push_back({"Referred-By", '<' + referred_by_ + '>'});

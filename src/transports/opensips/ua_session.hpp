@@ -169,10 +169,6 @@ private:
     std::deque<Action> actions_;
 };
 
-/// The key in a body of INFO: "Signal=5…" (application/dtmf-relay) or the key alone
-/// (application/dtmf). '0'–'9', '*', '#', 'A'–'D'; nothing if there is none.
-std::optional<char> parse_info_digit(std::string_view media_type, std::string_view body) noexcept;
-
 /// What a session that nobody owns needs: a reply to its pending request.
 MiCommand reply_to_unknown(const UaEvent& event);
 
