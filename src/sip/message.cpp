@@ -174,6 +174,14 @@ std::optional<std::string_view> take_line(std::string_view& rest) noexcept {
     return line;
 }
 
+/// A null byte is text only where a backslash quotes it (§25.1 quoted-pair, RFC 4475 §3.1.1.2).
+bool has_bare_null(std::string_view line) noexcept {
+    for (std::size_t i = 0; i < line.size(); ++i) {
+        if (line[i] == '\0' && (i == 0 || line[i - 1] != '\\')) return true;
+    }
+    return false;
+}
+
 ParseError bad(std::string_view whole, std::string_view rest, std::string what) {
     return {SipErrc::bad_message, whole.size() - rest.size(), std::move(what)};
 }
@@ -208,6 +216,9 @@ std::optional<Flaw> find_flaw(const Message& message) {
         if (std::count_if(message.headers.begin(), message.headers.end(), same) > 1) {
             return Flaw{400, "More than one " + std::string{name}};
         }
+    }
+    if (const auto via = message.top_via(); via && !are_parameters(via->parameters)) {
+        return Flaw{400, "Bad Via"};
     }
     for (const auto name : {"From", "To"}) {
         const auto* value = message.find(name);
@@ -306,7 +317,7 @@ Result<ParsedMessage, ParseError> parse(std::string_view bytes) {
             ended = true;
             break;
         }
-        if (line->find('\0') != std::string_view::npos) flawed("Null Byte");
+        if (has_bare_null(*line)) flawed("Null Byte");
         if (is_blank(line->front())) {
             const auto more = trim(*line);
             if (message.headers.empty()) {
@@ -466,7 +477,8 @@ Result<Via> parse_via(std::string_view value) noexcept {
         value.remove_prefix(std::min(end + 1, value.size()));
         return part;
     };
-    if (!equals_ignoring_case(take_part('/'), "SIP") || take_part('/') != "2.0") {
+    // Whoever speaks another version is told so with 505: not here.
+    if (!equals_ignoring_case(take_part('/'), "SIP") || !is_token(take_part('/'))) {
         return SipErrc::bad_message;
     }
     Via via;
@@ -477,7 +489,6 @@ Result<Via> parse_via(std::string_view value) noexcept {
     const auto semicolon = std::min(value.find(';'), value.size());
     auto sent_by = trim(value.substr(0, semicolon));
     via.parameters = trim(value.substr(semicolon));
-    if (!are_parameters(via.parameters)) return SipErrc::bad_message;
     std::size_t host_end = sent_by.find(':');
     if (!sent_by.empty() && sent_by.front() == '[') {
         host_end = sent_by.find(']');

@@ -95,6 +95,7 @@ Result<ParsedMessage, ParseError> parse_message(std::string_view bytes) noexcept
 /// Content-Length is written from the body.
 std::string write_message(const Message& message);
 
+/// As far as a response can be sent there: version and form of the parameters are not judged.
 /// Error: bad_message.
 Result<Via> parse_via(std::string_view value) noexcept;
 
