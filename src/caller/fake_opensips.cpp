@@ -433,6 +433,10 @@ FakeOpenSips::Answer FakeOpenSips::update(const json::object& params, TimePoint 
     const std::string headers =
         params.contains("body") ? text_of(params, "extra_headers") : std::string{};
 
+    if (const auto refusal = refusals_.extract(method); !refusal.empty()) {
+        raise(key, "REJECTED", refusal.mapped(), "Refused", method, "", "", {}, now);
+        return Answer::ok();
+    }
     if (method == "BYE") {
         raise(key, "ANSWERED", 200, "OK", "BYE", "", "", {}, now);
         outcomes_.push_back({Outcome::Kind::hung_up, key, 200, "BYE", {}});
@@ -449,6 +453,16 @@ FakeOpenSips::Answer FakeOpenSips::update(const json::object& params, TimePoint 
         outcomes_.push_back({Outcome::Kind::transfer, key, 202, "REFER", target});
         notify(key, session, false, now);
         return Answer::ok();
+    }
+    const std::string body = text_of(params, "body");
+    if (method == "INVITE") {
+        // OpenSIPS sends no second INVITE into one that is still open (RFC 3261 §14.1).
+        if (session.pending == "INVITE") return failed;
+        outcomes_.push_back({Outcome::Kind::held, key, 200, "INVITE", body});
+    } else if (method == "INFO") {
+        const auto at = body.find('=');
+        const auto digit = at == std::string::npos ? std::string{} : body.substr(at + 1, 1);
+        outcomes_.push_back({Outcome::Kind::key, key, 200, "INFO", digit});
     }
     // The phone says yes to everything, with its own SDP to a re-INVITE.
     raise(

@@ -50,6 +50,8 @@ public:
             reinvite_answered,  ///< `body`: SDP
             reinvite_rejected,
             request_answered,  ///< `code` to our INFO or NOTIFY
+            held,              ///< re-INVITE from the connector that the phone took; `body`: SDP
+            key,               ///< INFO with a key from the connector; `body`: the key
             hung_up,           ///< BYE from the connector
             transfer,          ///< REFER; `body`: the Refer-To target
         };
@@ -76,6 +78,9 @@ public:
     void reinvite(const std::string& key, std::string sdp, TimePoint now);
     /// SIP INFO with application/dtmf-relay. False: another request of ours is still unanswered.
     bool press(const std::string& key, char digit, TimePoint now);
+
+    /// The phone answers the connector's next request of that method with `status`.
+    void refuse_next(std::string method, int status) { refusals_[std::move(method)] = status; }
 
     std::vector<Event> take_events();
     std::vector<Outcome> take_outcomes();
@@ -149,6 +154,7 @@ private:
     std::vector<Subscriber> subscribers_;
     Sessions sessions_;
     std::uint32_t calls_{0};
+    std::map<std::string, int> refusals_;  ///< by method
     std::vector<Event> events_;
     std::vector<Outcome> outcomes_;
 };

@@ -215,6 +215,8 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
         }
         case Kind::reinvite_answered:
         case Kind::reinvite_rejected:
+        case Kind::held:
+        case Kind::key:
             break;
     }
     changed_.notify();

@@ -28,4 +28,34 @@ std::string_view describe(CallControlErrc code) noexcept {
     return "unknown call control error";
 }
 
+CallControlErrc call_control_errc(int sip_status) noexcept {
+    switch (sip_status) {
+        case 486:
+        case 600:
+        case 603:
+            return CallControlErrc::busy;
+        case 408:
+        case 480:
+        case 487:
+            return CallControlErrc::no_answer;
+        case 404:
+        case 410:
+        case 484:
+        case 604:
+            return CallControlErrc::not_found;
+        case 405:
+        case 415:
+        case 420:
+        case 501:
+            return CallControlErrc::not_supported;
+        case 481:
+            return CallControlErrc::gone;
+        case 491:
+            return CallControlErrc::wrong_state;
+        default:
+            return sip_status >= 500 && sip_status < 600 ? CallControlErrc::unavailable
+                                                         : CallControlErrc::refused;
+    }
+}
+
 }  // namespace oavc::transports

@@ -21,6 +21,10 @@ enum class CallControlErrc {
     no_capacity,        ///< no place among our own calls, or no ports
 };
 std::string_view describe(CallControlErrc code) noexcept;
+
+/// What a final SIP status of 300 or more to a request of ours means (RFC 3261 §21).
+CallControlErrc call_control_errc(int sip_status) noexcept;
+
 OAVC_ERROR_CATEGORY(CallControlErrc, "oavc.call")
 
 }  // namespace oavc::transports

@@ -2,6 +2,7 @@
 
 #include "base/random.hpp"
 #include "net/udp.hpp"
+#include "transports/errors.hpp"
 #include "transports/rtp/local_address.hpp"
 
 #include <boost/asio/error.hpp>
@@ -15,6 +16,9 @@ namespace {
 
 /// Phones set to "RTP and INFO" send each key twice, at about the same time.
 constexpr milliseconds same_key{700};
+
+/// 'w' among the digits to send.
+constexpr milliseconds key_wait{500};
 
 std::string_view usual_reason(int status) noexcept {
     switch (status) {
@@ -102,17 +106,64 @@ asio::awaitable<void> OpensipsTransport::finish() {
         co_await changed_.wait();
 }
 
+CallControls OpensipsTransport::controls() const noexcept {
+    return {.transfer = true, .attended_transfer = false, .hold = true, .send_digits = true};
+}
+
+template <class Done>
+asio::awaitable<Result<void>> OpensipsTransport::outcome(std::optional<Done>& done) {
+    while (!done && !end_) {
+        if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
+    }
+    if (!done) co_return CallControlErrc::gone;
+    if (done->ok) co_return Result<void>{};
+    co_return call_control_errc(done->status);
+}
+
 asio::awaitable<Result<void>> OpensipsTransport::transfer(std::string target) {
     transfer_done_.reset();
     if (const auto begun = session_.transfer(target, Clock::now()); !begun) co_return begun.error();
     run_actions();
-    while (!transfer_done_ && !end_) {
-        if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
+    const auto done = co_await outcome(transfer_done_);
+    co_return done;
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::hold(bool held) {
+    if (session_.holds() == held) co_return Result<void>{};
+    hold_done_.reset();
+    if (const auto begun = session_.hold(held, Clock::now()); !begun) co_return begun.error();
+    run_actions();
+    const auto done = co_await outcome(hold_done_);
+    co_return done;
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::send_digits(std::string digits) {
+    if (pressing_) co_return CallControlErrc::wrong_state;
+    pressing_ = true;
+    const auto done = co_await press_all(digits);
+    pressing_ = false;
+    co_return done;
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::press_all(std::string_view digits) {
+    for (const char digit : digits) {
+        if (digit == 'w') {
+            async::Signal never{shard_.executor()};
+            if (!co_await never.wait_until(Clock::now() + key_wait)) {
+                co_return error_code{asio::error::operation_aborted};
+            }
+            continue;
+        }
+        if (end_) co_return CallControlErrc::gone;
+        key_done_.reset();
+        if (const auto begun = session_.press(digit, Clock::now()); !begun) {
+            co_return begun.error();
+        }
+        run_actions();
+        const auto done = co_await outcome(key_done_);
+        if (!done) co_return done;
     }
-    if (transfer_done_ && transfer_done_->ok) co_return Result<void>{};
-    if (!transfer_done_) co_return OpensipsErrc::gone;
-    log_.warn("transfer failed", log::kv("status", transfer_done_->status));
-    co_return OpensipsErrc::rejected_by_peer;
+    co_return Result<void>{};
 }
 
 asio::awaitable<MediaEnd> OpensipsTransport::receive_audio(MediaSink& sink) {
@@ -211,6 +262,10 @@ void OpensipsTransport::run_actions() {
             press(digit->digit, DigitSource::sip_info);
         } else if (const auto* done = std::get_if<UaSession::TransferDone>(&*action)) {
             transfer_done_ = *done;
+        } else if (const auto* held = std::get_if<UaSession::HoldDone>(&*action)) {
+            hold_done_ = *held;
+        } else if (const auto* key = std::get_if<UaSession::KeyDone>(&*action)) {
+            key_done_ = *key;
         } else if (auto* over = std::get_if<UaSession::CallOver>(&*action)) {
             end_ = std::move(over->end);
         }

@@ -73,7 +73,11 @@ public:
     milliseconds unheard() const noexcept override { return milliseconds{0}; }
     milliseconds clear_audio() noexcept override { return milliseconds{0}; }
     asio::awaitable<void> hang_up() override;
+    /// Digits go by INFO.
+    CallControls controls() const noexcept override;
     asio::awaitable<Result<void>> transfer(std::string target) override;
+    asio::awaitable<Result<void>> hold(bool held) override;
+    asio::awaitable<Result<void>> send_digits(std::string digits) override;
     MediaStats stats() const noexcept override { return leg_->stats(); }
 
     // From the listener, on the call's shard.
@@ -87,6 +91,10 @@ private:
     void on_leg_tick(TimePoint now) noexcept override;
     void on_rtp_digit(char digit) noexcept override;
 
+    /// Waits for an outcome, or for the end of the call.
+    template <class Done>
+    asio::awaitable<Result<void>> outcome(std::optional<Done>& done);
+    asio::awaitable<Result<void>> press_all(std::string_view digits);
     void run_actions();
     void media_changed(const sip::NegotiatedAudio& audio);
     void press(char digit, DigitSource source) noexcept;
@@ -111,6 +119,9 @@ private:
     MediaSink* sink_{nullptr};
     std::optional<MediaEnd> end_;
     std::optional<UaSession::TransferDone> transfer_done_;
+    std::optional<UaSession::HoldDone> hold_done_;
+    std::optional<UaSession::KeyDone> key_done_;
+    bool pressing_{false};
     struct Press {
         char digit;
         DigitSource source;

@@ -1,8 +1,10 @@
 #include "transports/opensips/ua_session.hpp"
 
+#include "base/random.hpp"
 #include "sip/bodies.hpp"
 #include "sip/headers.hpp"
 #include "sip/text.hpp"
+#include "transports/errors.hpp"
 
 #include <algorithm>
 #include <array>
@@ -16,6 +18,9 @@ using sip::equals_ignoring_case;
 
 constexpr std::size_t max_requests = 32;  ///< waiting in one call; OpenSIPS allows one at a time
 constexpr std::size_t max_actions = 64;
+constexpr int most_hold_attempts = 4;
+constexpr milliseconds key_duration{160};
+constexpr std::string_view keys = "0123456789*#ABCD";
 constexpr std::string_view allowed_methods =
     "INVITE, ACK, BYE, CANCEL, INFO, NOTIFY, OPTIONS, UPDATE";
 
@@ -34,6 +39,20 @@ std::string host_of(std::string_view uri) {
 /// taken even so: an INVITE without SDP is then answered with an offer of ours.
 bool wants_late_offer(const UaEvent& event) {
     return event.extra_params && event.extra_params->find("late_offer") != std::string::npos;
+}
+
+/// 0 … 2 s in steps of 10 ms: who did not make the Call-ID tries again after that (RFC 3261 §14.1).
+milliseconds glare_wait() { return milliseconds{10 * (random_u32() % 201)}; }
+
+/// We hold the caller: whatever is agreed on anew, we do not want to hear him.
+void keep_holding(sip::Answer& answer) {
+    const auto without_receiving = [](sip::Direction d) {
+        return sip::make_direction(sip::sends(d), false);
+    };
+    answer.audio.direction = without_receiving(answer.audio.direction);
+    for (auto& media : answer.sdp.media) {
+        if (media.port != 0) media.direction = answer.audio.direction;
+    }
 }
 
 }  // namespace
@@ -108,7 +127,7 @@ void UaSession::refuse_unfit_offer() {
     enqueue(Kind::terminate, ua_session_terminate(key()));
 }
 
-void UaSession::on_event(const UaEvent& event, TimePoint) {
+void UaSession::on_event(const UaEvent& event, TimePoint now) {
     switch (event.type) {
         case UaEventType::created:
             // The event of a call that was found in the list first: now its offer is known.
@@ -127,7 +146,7 @@ void UaSession::on_event(const UaEvent& event, TimePoint) {
             break;
         case UaEventType::answered:
         case UaEventType::rejected:
-            on_reply_event(event);
+            on_reply_event(event, now);
             break;
     }
 }
@@ -148,6 +167,7 @@ void UaSession::on_terminated(const UaEvent& event) {
     if (is_over()) return;
     const bool transferred = transfer_ == Transfer::accepted;
     if (transfer_ != Transfer::none) finish_transfer(transferred, transferred ? 200 : 487);
+    finish_all(487);
     end(transferred ? EndReason::transferred : EndReason::caller_hung_up, "BYE");
 }
 
@@ -198,9 +218,10 @@ void UaSession::on_reoffer(const UaEvent& event, std::string_view body) {
     }
     const auto offer = sip::parse_sdp(body);
     if (!offer) return reply(event.method, 488, "Not Acceptable Here");
-    const auto answer = sip::make_answer(*offer, local);
+    auto answer = sip::make_answer(*offer, local);
     if (!answer)
         return reply(event.method, 488, "Not Acceptable Here");  // the call goes on as it was
+    if (holds_) keep_holding(*answer);
     local_ = local;
     our_offer_.reset();
     enqueue(
@@ -254,13 +275,45 @@ void UaSession::on_notify(const UaEvent& event) {
     }
 }
 
-void UaSession::on_reply_event(const UaEvent& event) {
-    if (event.method != "REFER" || transfer_ == Transfer::none) return;
-    if (event.type == UaEventType::rejected) {
-        finish_transfer(false, event.status);
-    } else {
-        transfer_ = Transfer::accepted;
+void UaSession::on_reply_event(const UaEvent& event, TimePoint now) {
+    const bool rejected = event.type == UaEventType::rejected;
+    if (event.method == "REFER" && transfer_ != Transfer::none) {
+        if (rejected) {
+            finish_transfer(false, event.status);
+        } else {
+            transfer_ = Transfer::accepted;
+        }
+    } else if (event.method == "INFO" && key_deadline_) {
+        finish_key(!rejected, event.status);
+    } else if (event.method == "INVITE" && hold_offer_) {
+        on_hold_answered(event, now);
     }
+}
+
+void UaSession::on_hold_answered(const UaEvent& event, TimePoint now) {
+    if (event.type == UaEventType::rejected) {
+        hold_offer_.reset();
+        // Both sides re-negotiated at once: later, but not at once again.
+        if (event.status != 491 || hold_attempts_ >= most_hold_attempts) {
+            finish_hold(false, event.status);
+        } else {
+            hold_retry_at_ = now + glare_wait();
+        }
+        return;
+    }
+    // Without a readable answer the stream stays where it is, in the direction that we offered.
+    auto agreed = *audio_;
+    agreed.direction = hold_offer_->direction_of(hold_offer_->media.front());
+    if (const auto answer = sip::parse_sdp(event.body.value_or(""))) {
+        if (auto accepted = sip::accept_answer(*hold_offer_, *answer)) {
+            agreed = std::move(*accepted);
+        }
+    }
+    hold_offer_.reset();
+    finish_hold(true, event.status);
+    if (*audio_ == agreed) return;
+    audio_ = std::move(agreed);
+    actions_.push_back(MediaChanged{*audio_});
 }
 
 void UaSession::finish_transfer(bool ok, int status) {
@@ -270,8 +323,45 @@ void UaSession::finish_transfer(bool ok, int status) {
     actions_.push_back(TransferDone{ok, status});
 }
 
+void UaSession::finish_hold(bool ok, int status) {
+    if (ok) holds_ = *hold_wish_;
+    hold_wish_.reset();
+    hold_offer_.reset();
+    hold_deadline_.reset();
+    hold_retry_at_.reset();
+    actions_.push_back(HoldDone{ok, status});
+}
+
+void UaSession::finish_key(bool ok, int status) {
+    key_deadline_.reset();
+    actions_.push_back(KeyDone{ok, status});
+}
+
+/// The call ends: what is asked for will not be.
+void UaSession::finish_all(int status) {
+    if (transfer_ != Transfer::none) finish_transfer(false, status);
+    if (hold_wish_) finish_hold(false, status);
+    if (key_deadline_) finish_key(false, status);
+}
+
+std::optional<TimePoint> UaSession::next_deadline() const noexcept {
+    std::optional<TimePoint> next;
+    for (const auto& deadline :
+         {transfer_deadline_, hold_deadline_, hold_retry_at_, key_deadline_}) {
+        if (deadline && (!next || *deadline < *next)) next = deadline;
+    }
+    return next;
+}
+
 void UaSession::on_time(TimePoint now) {
     if (transfer_deadline_ && now >= *transfer_deadline_) finish_transfer(false, 408);
+    if (key_deadline_ && now >= *key_deadline_) finish_key(false, 408);
+    if (hold_retry_at_ && now >= *hold_retry_at_) {
+        hold_retry_at_.reset();
+        offer_hold(now);
+    } else if (hold_deadline_ && now >= *hold_deadline_) {
+        finish_hold(false, 408);
+    }
 }
 
 void UaSession::on_lost(std::string detail) {
@@ -321,23 +411,53 @@ void UaSession::give_up(EndReason reason, std::string detail) {
         reject(480, "Temporarily Unavailable");
         return;
     }
-    if (transfer_ != Transfer::none) finish_transfer(false, 487);
+    finish_all(487);
     end(reason, std::move(detail));
     enqueue(Kind::terminate, ua_session_terminate(key()));
 }
 
 Result<void> UaSession::transfer(std::string_view target, TimePoint now) {
     if (state_ != State::established || transfer_ != Transfer::none) {
-        return OpensipsErrc::wrong_state;
+        return CallControlErrc::wrong_state;
     }
     const auto uri = sip::complete_target(target, host_of(referred_by_));
-    if (!uri) return OpensipsErrc::bad_value;
+    if (!uri) return CallControlErrc::bad_target;
     std::vector<MiHeader> headers{{"Refer-To", '<' + *uri + '>'}};
     if (!referred_by_.empty()) headers.push_back({"Referred-By", '<' + referred_by_ + '>'});
     transfer_ = Transfer::sent;
     transfer_status_ = 0;
     transfer_deadline_ = now + settings_.transfer_timeout;
     enqueue(Kind::refer, ua_session_update(key(), "REFER", {}, headers));
+    return {};
+}
+
+Result<void> UaSession::hold(bool held, TimePoint now) {
+    if (state_ != State::established || !audio_ || hold_wish_ || our_offer_) {
+        return CallControlErrc::wrong_state;
+    }
+    hold_wish_ = held;
+    hold_attempts_ = 0;
+    offer_hold(now);
+    return {};
+}
+
+void UaSession::offer_hold(TimePoint now) {
+    ++hold_attempts_;
+    ++local_.version;
+    const auto direction = *hold_wish_ ? sip::Direction::sendonly : sip::Direction::sendrecv;
+    hold_offer_ = sip::make_offer(local_, audio_->codec, direction);
+    hold_deadline_ = now + settings_.request_timeout;
+    enqueue(
+        Kind::reinvite, ua_session_update(key(), "INVITE", MiBody{sip::write_sdp(*hold_offer_)})
+    );
+}
+
+Result<void> UaSession::press(char key_to_press, TimePoint now) {
+    if (keys.find(key_to_press) == std::string_view::npos) return CallControlErrc::bad_target;
+    if (state_ != State::established || key_deadline_) return CallControlErrc::wrong_state;
+    key_deadline_ = now + settings_.request_timeout;
+    MiBody body{sip::write_info_digit(key_to_press, key_duration), "application/dtmf-relay"};
+    enqueue(Kind::info, ua_session_update(key(), "INFO", std::move(body)));
     return {};
 }
 
@@ -356,6 +476,9 @@ void UaSession::end(EndReason reason, std::string detail) {
     });
     state_ = State::over;
     transfer_deadline_.reset();
+    hold_deadline_.reset();
+    hold_retry_at_.reset();
+    key_deadline_.reset();
     actions_.push_back(CallOver{{reason, std::move(detail)}});
 }
 
@@ -374,7 +497,7 @@ void UaSession::enqueue(Kind kind, MiCommand command) {
     // The last two places are for 487 and terminate: a session is always freed.
     const bool must = kind == Kind::terminate || is_over();
     if (requests_.size() >= (must ? max_requests + 2 : max_requests)) return;
-    const bool once = kind == Kind::refer;
+    const bool once = kind == Kind::refer || kind == Kind::reinvite || kind == Kind::info;
     requests_.push_back({kind, next_token_++, std::move(command), once ? 1 : settings_.attempts});
     pump();
 }
@@ -430,6 +553,12 @@ void UaSession::request_failed(Kind kind, const MiResponse* response) {
     if (kind == Kind::refer) {
         if (response == nullptr) return;  // perhaps it was sent: events or the deadline will tell
         finish_transfer(false, response->code);
+    }
+    if (response != nullptr && kind == Kind::reinvite && hold_wish_) {
+        finish_hold(false, response->code);
+    }
+    if (response != nullptr && kind == Kind::info && key_deadline_) {
+        finish_key(false, response->code);
     }
     if (response == nullptr) {
         if (kind != Kind::answer) return;

@@ -34,6 +34,7 @@ public:
         int attempts{3};  ///< of a request that may be repeated
         milliseconds transfer_timeout{
             32'000};  ///< from REFER to its final NOTIFY (RFC 3515 §2.4.6)
+        milliseconds request_timeout{10'000};  ///< from a re-INVITE or INFO to its final response
     };
 
     // What comes out.
@@ -56,10 +57,20 @@ public:
         bool ok;
         int status;  ///< what the other side said; 408 when it said nothing
     };
+    /// The outcome of `hold`, or of one key of `press`.
+    struct HoldDone {
+        bool ok;
+        int status;
+    };
+    struct KeyDone {
+        bool ok;
+        int status;
+    };
     struct CallOver {
         MediaEnd end;
     };
-    using Action = std::variant<SendMi, Answered, MediaChanged, Digit, TransferDone, CallOver>;
+    using Action = std::
+        variant<SendMi, Answered, MediaChanged, Digit, TransferDone, HoldDone, KeyDone, CallOver>;
 
     /// From a NEW event. An offer that cannot be answered is refused at once (415, 488): then
     /// `is_over()`. From a list of sessions: the call is answered without having seen its offer.
@@ -93,14 +104,22 @@ public:
     void hang_up();
     /// Media stopped coming: hangs up with that as the reason.
     void give_up(EndReason reason, std::string detail);
-    /// REFER to a SIP or tel URI, "user@host" or a number. Errors: bad_value, wrong_state.
+    /// REFER to a SIP or tel URI, "user@host" or a number. Errors, here and below: CallControlErrc
+    /// bad_target, wrong_state.
     Result<void> transfer(std::string_view target, TimePoint now);
+    /// re-INVITE with sendonly (RFC 6337 §5.3) or sendrecv. OpenSIPS acknowledges the 200 by itself
+    /// when the script does without flag d.
+    Result<void> hold(bool held, TimePoint now);
+    /// INFO with one key (application/dtmf-relay).
+    Result<void> press(char key, TimePoint now);
 
     std::optional<Action> next_action();
-    std::optional<TimePoint> next_deadline() const noexcept { return transfer_deadline_; }
+    std::optional<TimePoint> next_deadline() const noexcept;
 
     bool is_answerable() const noexcept { return state_ == State::offered; }
     bool is_established() const noexcept { return state_ == State::established; }
+    /// We hold the caller: what still comes is not for us.
+    bool holds() const noexcept { return holds_; }
     bool is_over() const noexcept { return state_ == State::over; }
     /// The call is over and no request is under way or waiting.
     bool finished() const noexcept { return is_over() && requests_.empty(); }
@@ -119,7 +138,9 @@ private:
     enum class Kind {
         answer,  ///< 200 to the initial INVITE
         reply,   ///< any other reply
-        refer,   ///< never repeated
+        refer,   ///< never repeated, nor are the next two
+        reinvite,
+        info,
         terminate,
         verify,  ///< is the session still there? after an error without a reason
     };
@@ -134,14 +155,19 @@ private:
 
     void on_terminated(const UaEvent& event);
     void on_request(const UaEvent& event);
-    void on_reply_event(const UaEvent& event);
+    void on_reply_event(const UaEvent& event, TimePoint now);
     void on_reoffer(const UaEvent& event, std::string_view body);
     void on_info(const UaEvent& event);
     void on_notify(const UaEvent& event);
     void on_ack(const UaEvent& event);
     void refuse_unfit_offer();
     void read_offer(const UaEvent& event);
+    void on_hold_answered(const UaEvent& event, TimePoint now);
+    void offer_hold(TimePoint now);
     void finish_transfer(bool ok, int status);
+    void finish_hold(bool ok, int status);
+    void finish_key(bool ok, int status);
+    void finish_all(int status);
     void end(EndReason reason, std::string detail);
     void enqueue(Kind kind, MiCommand command);
     void reply(std::string_view method, int code, std::string_view reason);
@@ -163,6 +189,13 @@ private:
     Transfer transfer_{Transfer::none};
     int transfer_status_{0};  ///< the latest that a NOTIFY told
     std::optional<TimePoint> transfer_deadline_;
+    bool holds_{false};
+    std::optional<bool> hold_wish_;       ///< what a re-INVITE of ours asks for
+    std::optional<sip::Sdp> hold_offer_;  ///< … and its offer, while it is under way
+    int hold_attempts_{0};
+    std::optional<TimePoint> hold_deadline_;
+    std::optional<TimePoint> hold_retry_at_;  ///< after glare
+    std::optional<TimePoint> key_deadline_;
 
     std::uint32_t next_token_{1};
     std::deque<Request> requests_;  ///< the first one is under way

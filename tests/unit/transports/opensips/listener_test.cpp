@@ -5,6 +5,7 @@
 #include "media/rtp.hpp"
 #include "sip/sdp.hpp"
 #include "support/fake_opensips.hpp"
+#include "transports/errors.hpp"
 #include "transports/opensips/opensips_listener.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -576,9 +577,36 @@ TEST_F(OpensipsListenerTest, ADeclinedTransferLeavesTheCallUp) {
     );
     ASSERT_TRUE(opensips.wait_for("ua_session_update REFER", up.key).has_value());
     opensips.reply_event(up.key, "REJECTED", "REFER", 603);
-    EXPECT_TRUE(transfer.get().has_error());
+    EXPECT_EQ(transfer.get().error(), CallControlErrc::busy);
     phone.rtp.drain();
     EXPECT_TRUE(phone.hears(true));
+    opensips.bye(up.key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(OpensipsListenerTest, PressesKeysOneByOneAndHoldsTheCaller) {
+    start();
+    const auto up = call_up();
+    auto& transport = *up.call->transport;
+    auto& context = up.call->shard->context();
+    EXPECT_TRUE(transport.controls().hold);
+    EXPECT_TRUE(transport.controls().send_digits);
+    auto digits = asio::co_spawn(context, transport.send_digits("1w#"), asio::use_future);
+    for (const char* key : {"1", "#"}) {
+        const auto info = opensips.wait_for("ua_session_update INFO", up.key);
+        ASSERT_TRUE(info.has_value());
+        EXPECT_EQ(info->text("body").substr(0, 8), std::string{"Signal="} + key);
+        opensips.clear_requests();
+        opensips.reply_event(up.key, "ANSWERED", "INFO", 200);
+    }
+    EXPECT_TRUE(digits.get().has_value());
+
+    auto hold = asio::co_spawn(context, transport.hold(true), asio::use_future);
+    const auto reinvite = opensips.wait_for("ua_session_update INVITE", up.key);
+    ASSERT_TRUE(reinvite.has_value());
+    EXPECT_NE(reinvite->text("body").find("a=sendonly"), std::string::npos);
+    opensips.reply_event(up.key, "REJECTED", "INVITE", 488);
+    EXPECT_EQ(hold.get().error(), CallControlErrc::refused);
     opensips.bye(up.key);
     ASSERT_TRUE(pipeline.wait_until_finished());
 }

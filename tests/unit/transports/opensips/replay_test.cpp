@@ -1,4 +1,5 @@
 // Replays what a real OpenSIPS sent, and compares what we send with what worked there.
+#include "sip/bodies.hpp"
 #include "sip/headers.hpp"
 #include "sip/sdp.hpp"
 #include "support/opensips_capture.hpp"
@@ -246,6 +247,15 @@ private:
                 );
             } else if (*about == "BYE") {
                 session.hang_up();
+            } else if (*about == "INVITE") {
+                const auto* body = request.command.text("body");
+                const bool held = body->find("a=sendonly") != std::string::npos;
+                static_cast<void>(session.hold(held, now_));
+            } else if (*about == "INFO" && request.command.text("body") != nullptr) {
+                // In a state in which OpenSIPS refuses it we do not try.
+                const auto& body = *request.command.text("body");
+                const auto key = sip::parse_info_digit("application/dtmf-relay", body);
+                if (key) static_cast<void>(session.press(*key, now_));
             }
             collect(*call);
         }
@@ -306,10 +316,7 @@ INSTANTIATE_TEST_SUITE_P(
             .file = "a11_two_calls_interleaved",
             .ends = {"caller_hung_up", "caller_hung_up"},
             .parties = "caller@127.0.0.1 > sales"},
-        Scenario{
-            .file = "a12_replies_without_flag_r",
-            .ends = {"we_hung_up"},
-            .differences = {"ua_session_update INFO +body +content_type [?] | -"}},
+        Scenario{.file = "a12_replies_without_flag_r", .ends = {"we_hung_up"}},
         Scenario{.file = "a13_compact_and_folded_headers", .ends = {"we_hung_up"}},
         Scenario{.file = "a2_ringing_then_answer", .ends = {"caller_hung_up"}},
         Scenario{.file = "a3_all_flags_ack_reported", .ends = {"caller_hung_up"}},
@@ -349,17 +356,11 @@ INSTANTIATE_TEST_SUITE_P(
             .ends = {"caller_hung_up"},
             .differences = {"ua_session_reply INVITE 488 | ua_session_reply INVITE 200 +body "
                             "[18000,0,101 sendrecv v2 id4711 ptime20]"}},
-        Scenario{
-            .file = "c4_connector_reinvite_auto_ack",
-            .ends = {"caller_hung_up"},
-            .differences =
-                {"ua_session_update INVITE +body [18000,0,101 sendonly v2 id4711 ptime20] | -"}},
+        Scenario{.file = "c4_connector_reinvite_auto_ack", .ends = {"caller_hung_up"}},
         Scenario{
             .file = "c5_connector_reinvite_flag_d",
             .ends = {"caller_hung_up"},
-            .differences =
-                {"ua_session_update INVITE +body [18000,0,101 sendonly v2 id4711 ptime20] | -",
-                 "ua_session_update ACK | -"}},
+            .differences = {"ua_session_update ACK | -"}},
         Scenario{
             .file = "c6_requests_after_rejected_reinvite",
             .ends = {"caller_hung_up"},
@@ -429,14 +430,8 @@ INSTANTIATE_TEST_SUITE_P(
                  "ua_session_reply INVITE 200 +body [18000,0,101 sendrecv v1 id4711 ptime20] | -",
                  "ua_session_reply INFO 200 | -",
                  "ua_session_reply BYE 200 | -"}},
-        Scenario{
-            .file = "i3_content_type_forms",
-            .ends = {"we_hung_up"},
-            .differences = {"ua_session_update INFO +body +content_type [?] | -"}},
-        Scenario{
-            .file = "i4_content_type_bare_value",
-            .ends = {"we_hung_up"},
-            .differences = {"ua_session_update INFO +body +content_type [?] | -"}},
+        Scenario{.file = "i3_content_type_forms", .ends = {"we_hung_up"}},
+        Scenario{.file = "i4_content_type_bare_value", .ends = {"we_hung_up"}},
         Scenario{.file = "j_opensips_restart", .ends = {"we_hung_up", "caller_hung_up"}},
         Scenario{.file = "k2_unanswered_timeout_t3", .ends = {"up"}},
         Scenario{.file = "k3_reply_after_session_timeout", .ends = {"we_hung_up"}},

@@ -1,5 +1,7 @@
 #include "transports/opensips/ua_session.hpp"
 
+#include "transports/errors.hpp"
+
 #include <gtest/gtest.h>
 
 #include <string>
@@ -56,6 +58,10 @@ struct Driver {
                 ++changes;
             } else if (const auto* done = std::get_if<UaSession::TransferDone>(&*action)) {
                 transfers.push_back(done->ok ? done->status : -done->status);
+            } else if (const auto* held = std::get_if<UaSession::HoldDone>(&*action)) {
+                holds.push_back(held->ok ? held->status : -held->status);
+            } else if (const auto* pressed = std::get_if<UaSession::KeyDone>(&*action)) {
+                keys.push_back(pressed->ok ? pressed->status : -pressed->status);
             } else if (const auto* digit = std::get_if<UaSession::Digit>(&*action)) {
                 digits += digit->digit;
             }
@@ -107,6 +113,8 @@ struct Driver {
     int answers{0};
     int changes{0};
     std::vector<int> transfers;
+    std::vector<int> holds;
+    std::vector<int> keys;
     std::string digits;
 };
 
@@ -519,10 +527,10 @@ TEST(UaSession, ACallerWhoHangsUpAfterAcceptingATransferWasTransferred) {
 TEST(UaSession, TransferTargetsThatWouldAddHeadersAreRefused) {
     auto call = established();
     for (const auto* target : {"", " ", "sip:a@b>\r\nX: y", "a b", "sip:", "<sip:a@b>", "\"x\""}) {
-        EXPECT_EQ(call.session.transfer(target, t0).error(), OpensipsErrc::bad_value) << target;
+        EXPECT_EQ(call.session.transfer(target, t0).error(), CallControlErrc::bad_target) << target;
     }
     Driver early{UaSession{invite(), {}}};
-    EXPECT_EQ(early.session.transfer("sip:a@b", t0).error(), OpensipsErrc::wrong_state);
+    EXPECT_EQ(early.session.transfer("sip:a@b", t0).error(), CallControlErrc::wrong_state);
 }
 
 TEST(UaSession, ARestartOfOpensipsEndsTheCallAtOnce) {
@@ -570,6 +578,124 @@ TEST(ReplyToUnknown, FinishesWhatNobodyOwns) {
     const auto info = reply_to_unknown(event(UaEventType::updated, "INFO"));
     EXPECT_EQ(info.number("code"), 481);
     EXPECT_EQ(*info.text("method"), "INFO");
+}
+
+UaEvent answer_to(const std::string& method, UaEventType type, int status, std::string body = "") {
+    auto out = event(type, method, std::move(body));
+    out.status = status;
+    return out;
+}
+const std::string sendonly = "a=sendonly\r\n";
+const std::string recvonly = "a=recvonly\r\n";
+
+TEST(UaSession, HoldsTheCallerByAReInviteAndTakesHimBack) {
+    auto call = established();
+    ASSERT_TRUE(call.session.hold(true, t0));
+    call.collect();
+    EXPECT_EQ(call.last(), "ua_session_update INVITE");
+    EXPECT_NE(call.sent.back().text("body")->find(sendonly), std::string::npos);
+    EXPECT_NE(call.sent.back().text("body")->find("o=- 4711 2 "), std::string::npos);
+    call.ok();
+    EXPECT_TRUE(call.holds.empty()) << "sent is not answered";
+    call.on(answer_to("INVITE", UaEventType::answered, 200, sdp(pcmu + recvonly, 2)));
+    EXPECT_EQ(call.holds, std::vector{200});
+    EXPECT_TRUE(call.session.holds());
+    EXPECT_EQ(call.audio->direction, sip::Direction::sendonly);
+
+    // A session refresh meanwhile does not end the hold.
+    call.on(event(UaEventType::updated, "INVITE", sdp(pcmu, 3)));
+    EXPECT_EQ(call.last(), "ua_session_reply INVITE 200");
+    EXPECT_NE(call.sent.back().text("body")->find(sendonly), std::string::npos);
+    call.ok();
+    EXPECT_EQ(call.audio->direction, sip::Direction::sendonly);
+
+    ASSERT_TRUE(call.session.hold(false, t0));
+    call.collect();
+    EXPECT_NE(call.sent.back().text("body")->find("a=sendrecv"), std::string::npos);
+    call.ok();
+    call.on(answer_to("INVITE", UaEventType::answered, 200, sdp(pcmu, 4)));
+    EXPECT_EQ(call.holds, (std::vector{200, 200}));
+    EXPECT_EQ(call.audio->direction, sip::Direction::sendrecv);
+}
+
+TEST(UaSession, AHoldThatIsRefusedLeavesTheCallAsItWas) {
+    auto call = established();
+    ASSERT_TRUE(call.session.hold(true, t0));
+    call.collect();
+    call.ok();
+    call.on(answer_to("INVITE", UaEventType::rejected, 488));
+    EXPECT_EQ(call.holds, std::vector{-488});
+    EXPECT_FALSE(call.session.holds());
+    EXPECT_EQ(call.changes, 0);
+    EXPECT_TRUE(call.session.is_established());
+}
+
+TEST(UaSession, AHoldThatMeetsAReInviteIsTriedAgainALittleLater) {
+    auto call = established();
+    ASSERT_TRUE(call.session.hold(true, t0));
+    call.collect();
+    for (int attempt = 2; attempt <= 4; ++attempt) {
+        call.ok();
+        call.on(answer_to("INVITE", UaEventType::rejected, 491));
+        const auto sent = call.sent.size();
+        const auto again = call.session.next_deadline();
+        ASSERT_TRUE(again.has_value());
+        EXPECT_LE(*again, t0 + 2s) << "RFC 3261 §14.1";
+        call.session.on_time(*again);
+        call.collect();
+        EXPECT_EQ(call.sent.size(), sent + 1);
+    }
+    EXPECT_TRUE(call.holds.empty());
+    call.ok();
+    call.on(answer_to("INVITE", UaEventType::rejected, 491));
+    EXPECT_EQ(call.holds, std::vector{-491}) << "not for ever";
+}
+
+TEST(UaSession, AHoldWithoutAnAnswerEnds) {
+    auto call = established();
+    ASSERT_TRUE(call.session.hold(true, t0));
+    call.collect();
+    call.silence();
+    EXPECT_EQ(call.sent.size(), 1u) << "never repeated";
+    EXPECT_EQ(call.session.hold(true, t0).error(), CallControlErrc::wrong_state);
+    EXPECT_EQ(call.session.next_deadline(), t0 + 10s);
+    call.session.on_time(t0 + 10s);
+    call.collect();
+    EXPECT_EQ(call.holds, std::vector{-408});
+    EXPECT_EQ(call.session.next_deadline(), std::nullopt);
+}
+
+TEST(UaSession, PressesOneKeyAfterAnotherByInfo) {
+    auto call = established();
+    ASSERT_TRUE(call.session.press('#', t0));
+    call.collect();
+    EXPECT_EQ(call.last(), "ua_session_update INFO");
+    EXPECT_EQ(*call.sent.back().text("body"), "Signal=#\r\nDuration=160\r\n");
+    EXPECT_EQ(*call.sent.back().text("content_type"), "Content-Type: application/dtmf-relay\r\n");
+    EXPECT_EQ(call.session.press('1', t0).error(), CallControlErrc::wrong_state);
+    call.ok();
+    call.on(answer_to("INFO", UaEventType::answered, 200));
+    EXPECT_EQ(call.keys, std::vector{200});
+    ASSERT_TRUE(call.session.press('1', t0));
+    call.collect();
+    call.ok();
+    call.on(answer_to("INFO", UaEventType::rejected, 415));
+    EXPECT_EQ(call.keys, (std::vector{200, -415}));
+    EXPECT_EQ(call.session.press('x', t0).error(), CallControlErrc::bad_target);
+}
+
+TEST(UaSession, WhatIsAskedForWhenTheCallerHangsUpIsNotDone) {
+    auto call = established();
+    ASSERT_TRUE(call.session.hold(true, t0));
+    call.collect();
+    call.ok();
+    ASSERT_TRUE(call.session.press('1', t0));
+    call.on(event(UaEventType::terminated, "BYE"));
+    EXPECT_EQ(call.holds, std::vector{-487});
+    EXPECT_EQ(call.keys, std::vector{-487});
+    EXPECT_EQ(call.ends, std::vector{EndReason::caller_hung_up});
+    EXPECT_EQ(call.session.next_deadline(), std::nullopt);
+    EXPECT_EQ(call.session.hold(false, t0).error(), CallControlErrc::wrong_state);
 }
 
 }  // namespace
