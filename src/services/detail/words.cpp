@@ -89,6 +89,13 @@ std::vector<std::string> words_of(std::string_view text) {
     return words;
 }
 
+std::string_view trimmed(std::string_view text) noexcept {
+    constexpr std::string_view white{" \t\r\n\v\f"};
+    const auto begin = text.find_first_not_of(white);
+    if (begin == std::string_view::npos) return {};
+    return text.substr(begin, text.find_last_not_of(white) - begin + 1);
+}
+
 std::string join_words(const std::vector<std::string>& words) {
     std::string text;
     for (const auto& word : words) {

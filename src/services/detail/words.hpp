@@ -11,6 +11,9 @@ namespace oavc::services {
 /// İ, I, i and ı all become "i", so that casing by either alphabet matches. Other bytes are kept.
 std::vector<std::string> words_of(std::string_view text);
 
+/// Without the white space around it.
+std::string_view trimmed(std::string_view text) noexcept;
+
 /// Words with one space between them.
 std::string join_words(const std::vector<std::string>& words);
 

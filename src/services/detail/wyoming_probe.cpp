@@ -40,8 +40,4 @@ asio::awaitable<Result<void>> probe_wyoming(async::Shard& shard, Endpoint endpoi
     co_return Result<void>{};
 }
 
-std::string language_code(std::string_view language) {
-    return std::string{language.substr(0, language.find_first_of("-_"))};
-}
-
 }  // namespace oavc::services

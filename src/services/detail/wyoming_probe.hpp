@@ -11,7 +11,4 @@ namespace oavc::services {
 /// has them, and ServiceErrc::protocol.
 asio::awaitable<Result<void>> probe_wyoming(async::Shard& shard, Endpoint endpoint);
 
-/// "tr-TR" as Wyoming's recognisers want it: "tr".
-std::string language_code(std::string_view language);
-
 }  // namespace oavc::services

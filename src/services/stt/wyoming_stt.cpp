@@ -4,8 +4,10 @@
 #include "async/signal.hpp"
 #include "base/bytes.hpp"
 #include "observability/log.hpp"
+#include "services/detail/language.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/detail/warm_tcp.hpp"
+#include "services/detail/words.hpp"
 #include "services/detail/wyoming_probe.hpp"
 #include "services/detail/wyoming_protocol.hpp"
 
@@ -145,13 +147,6 @@ struct Core {
         );
     }
 };
-
-std::string_view trimmed(std::string_view text) noexcept {
-    constexpr std::string_view space = " \t\r\n";
-    const auto first = text.find_first_not_of(space);
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(space) + 1 - first);
-}
 
 enum class Heard { transcript, connection_lost, failure };
 
@@ -311,8 +306,7 @@ WyomingStt::WyomingStt(const WyomingSttConfig& config)
 asio::awaitable<Result<std::unique_ptr<SttStream>>> WyomingStt::open(
     async::Shard& shard, SttOptions options
 ) {
-    auto language = language_code(config_.language.empty() ? options.language : config_.language);
-    if (language == "auto") language.clear();  // the server's own way to say so
+    auto language = known_language(config_.language.empty() ? options.language : config_.language);
     std::unique_ptr<SttStream> stream =
         std::make_unique<Stream>(shard, config_, std::move(language), stats_);
     co_return stream;

@@ -2,6 +2,7 @@
 
 #include "net/http_client.hpp"
 #include "observability/log.hpp"
+#include "services/detail/language.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/tts/detail/remote_speech.hpp"
 
@@ -63,7 +64,7 @@ std::string elevenlabs_url(
         config.output_format
     );
     // The other models guess the language and refuse to be told.
-    const auto code = language.substr(0, language.find_first_of("-_"));
+    const auto code = primary_language(language);
     const bool may_be_told = config.model.find("_v2_5") != std::string::npos;
     if (may_be_told && is_plain(code)) url += fmt::format("&language_code={}", code);
     return url;

@@ -2,6 +2,7 @@
 
 #include "async/mailbox.hpp"
 #include "observability/log.hpp"
+#include "services/detail/language.hpp"
 #include "services/detail/shard_link.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/errors.hpp"
@@ -50,14 +51,6 @@ std::size_t threads_of(const FasterWhisperConfig& config) {
 }
 
 }  // namespace
-
-std::string language_code(std::string_view tag) {
-    std::string code{tag.substr(0, tag.find_first_of("-_"))};
-    std::ranges::transform(code, code.begin(), [](char c) {
-        return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-    });
-    return code == "auto" ? std::string{} : code;
-}
 
 struct FasterWhisperStt::Shared {
     Shared(std::shared_ptr<const WhisperEngine> engine, const FasterWhisperConfig& config_)
@@ -412,7 +405,7 @@ FasterWhisperStt::FasterWhisperStt(
 )
     : engine_{std::move(engine)},
       capabilities_{.input_rate = rate, .interim_results = config.partials, .endpointing = false} {
-    const auto code = language_code(config.language);
+    const auto code = known_language(config.language);
     const bool fixed = !code.empty() && config.language != "agent";
     if (fixed && !engine_->knows_language(code)) {
         throw std::runtime_error{fmt::format(
@@ -438,7 +431,7 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> FasterWhisperStt::open(
     async::Shard& shard, SttOptions options
 ) {
     const auto& setting = shared_->config.language;
-    auto language = language_code(setting == "agent" ? options.language : setting);
+    auto language = known_language(setting == "agent" ? options.language : setting);
     if (!engine_->multilingual() && language.empty()) language = "en";
     const bool known = language.empty() || (engine_->knows_language(language) &&
                                             (engine_->multilingual() || language == "en"));

@@ -50,7 +50,4 @@ private:
     SttCapabilities capabilities_;
 };
 
-/// "tr-TR" → "tr"; empty for none and for "auto".
-std::string language_code(std::string_view tag);
-
 }  // namespace oavc::services::whisper

@@ -24,9 +24,6 @@ std::size_t size_of(unsigned char lead) noexcept {
 }  // namespace
 
 std::string_view trimmed(std::string_view text) noexcept {
-    const auto begin = text.find_first_not_of(white);
-    if (begin == std::string_view::npos) return {};
-    text.remove_prefix(begin);
     // A cut character has a lead byte among the last three that promises more than is there.
     for (std::size_t back = 1; back <= std::min<std::size_t>(3, text.size()); ++back) {
         const char c = text[text.size() - back];
@@ -34,8 +31,7 @@ std::string_view trimmed(std::string_view text) noexcept {
         if (size_of(static_cast<unsigned char>(c)) > back) text.remove_suffix(back);
         break;
     }
-    const auto end = text.find_last_not_of(white);
-    return end == std::string_view::npos ? std::string_view{} : text.substr(0, end + 1);
+    return services::trimmed(text);
 }
 
 bool is_clean_utf8(std::string_view text) noexcept {

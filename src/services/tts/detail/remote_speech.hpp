@@ -5,6 +5,7 @@
 #include "net/websocket.hpp"
 #include "observability/log.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/words.hpp"
 #include "services/tts/detail/plain_text.hpp"
 #include "services/tts/detail/speech_exchange.hpp"
 #include "services/tts/tts.hpp"
@@ -74,12 +75,6 @@ public:
 
 private:
     using Connection = typename Supply::Connection;
-
-    static std::string trimmed(const std::string& text) {
-        const auto first = text.find_first_not_of(' ');
-        if (first == std::string::npos) return {};
-        return text.substr(first, text.find_last_not_of(' ') + 1 - first);
-    }
 
     struct Sentence {
         std::string text;
