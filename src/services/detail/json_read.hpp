@@ -10,13 +10,12 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
-#include <string>
 #include <string_view>
 
 /// Members of JSON that a peer wrote: what is missing or of another type reads as empty.
 namespace oavc::services::json_read {
 
-/// Nothing when the text is no JSON, or no object.
+/// Nothing when the text is no JSON, no object, or nested deeper than 32.
 inline std::optional<boost::json::object> object(std::string_view text) noexcept {
     boost::system::error_code error;
     auto value = boost::json::parse({text.data(), text.size()}, error);
@@ -24,10 +23,12 @@ inline std::optional<boost::json::object> object(std::string_view text) noexcept
     return std::move(value.as_object());
 }
 
-inline std::string text(const boost::json::object& from, std::string_view name) {
+/// Valid while `from` is.
+inline std::string_view text(const boost::json::object& from, std::string_view name) noexcept {
     const auto* const value = from.if_contains({name.data(), name.size()});
     const auto* const string = value == nullptr ? nullptr : value->if_string();
-    return string == nullptr ? std::string{} : std::string{string->data(), string->size()};
+    return string == nullptr ? std::string_view{}
+                             : std::string_view{string->data(), string->size()};
 }
 
 inline bool flag(const boost::json::object& from, std::string_view name) noexcept {

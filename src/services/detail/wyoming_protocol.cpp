@@ -1,8 +1,8 @@
 #include "services/detail/wyoming_protocol.hpp"
 
+#include "services/detail/json_read.hpp"
 #include "services/errors.hpp"
 
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
@@ -27,19 +27,10 @@ Result<std::size_t> length_of(
     return static_cast<std::size_t>(*number);
 }
 
-Result<json::object> parse_object(std::string_view text) noexcept {
-    error_code bad;
-    auto value = json::parse(text, bad);
-    if (bad || !value.is_object()) return make_error_code(ServiceErrc::protocol);
-    return std::move(value.get_object());
-}
-
 }  // namespace
 
 std::string_view WyomingEvent::text(std::string_view key) const noexcept {
-    const auto* const value = data.if_contains(key);
-    const auto* const found = value != nullptr ? value->if_string() : nullptr;
-    return found != nullptr ? std::string_view{*found} : std::string_view{};
+    return json_read::text(data, key);
 }
 
 std::optional<std::int64_t> WyomingEvent::number(std::string_view key) const noexcept {
@@ -54,8 +45,8 @@ void WyomingParser::feed(std::string_view bytes) {
 }
 
 Result<WyomingParser::Header> WyomingParser::parse_header(std::string_view line) noexcept {
-    auto fields = parse_object(line);
-    if (!fields) return fields.error();
+    auto fields = json_read::object(line);
+    if (!fields) return make_error_code(ServiceErrc::protocol);
     Header header;
     const auto data = length_of(*fields, "data_length", longest_data);
     const auto payload = length_of(*fields, "payload_length", longest_payload);
@@ -93,8 +84,8 @@ Result<std::optional<WyomingEvent>> WyomingParser::next() noexcept {
         if (inline_data->is_object()) event.data = std::move(inline_data->get_object());
     }
     if (header_->data > 0) {
-        auto block = parse_object(bytes.substr(0, header_->data));
-        if (!block) return block.error();
+        auto block = json_read::object(bytes.substr(0, header_->data));
+        if (!block) return make_error_code(ServiceErrc::protocol);
         for (auto& [key, value] : *block)
             event.data[key] = std::move(value);
     }

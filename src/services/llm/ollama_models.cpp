@@ -3,6 +3,7 @@
 #include "async/deadline.hpp"
 #include "net/errors.hpp"
 #include "net/json_text.hpp"
+#include "services/detail/json_read.hpp"
 #include "services/detail/line_splitter.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/errors.hpp"
@@ -61,14 +62,14 @@ Request post(std::string target, std::string body) {
 
 OllamaModel model_of(const json::object& entry) {
     OllamaModel model;
-    model.name = string_of(entry, "name");
-    if (model.name.empty()) model.name = string_of(entry, "model");
+    model.name = json_read::text(entry, "name");
+    if (model.name.empty()) model.name = json_read::text(entry, "model");
     model.size = number_of(entry, "size");
-    model.modified_at = string_of(entry, "modified_at");
-    if (const auto* const details = object_of(entry, "details")) {
-        model.family = string_of(*details, "family");
-        model.parameters = string_of(*details, "parameter_size");
-        model.quantization = string_of(*details, "quantization_level");
+    model.modified_at = json_read::text(entry, "modified_at");
+    if (const auto* const details = json_read::object_in(entry, "details")) {
+        model.family = json_read::text(*details, "family");
+        model.parameters = json_read::text(*details, "parameter_size");
+        model.quantization = json_read::text(*details, "quantization_level");
     }
     return model;
 }
@@ -104,15 +105,15 @@ bool OllamaModelInfo::can(std::string_view capability) const noexcept {
 }
 
 bool OllamaPull::take(std::string_view line) {
-    const auto object = parse_object(line);
+    const auto object = json_read::object(line);
     if (!object) return false;
     if (object->contains("error")) {
         error_ = error_text(line);
         if (error_.empty()) error_ = "the server gave up without saying why";
         return true;
     }
-    progress_.status = string_of(*object, "status");
-    const std::string digest{string_of(*object, "digest")};
+    progress_.status = json_read::text(*object, "status");
+    const std::string digest{json_read::text(*object, "digest")};
     if (digest.empty() || (layers_.size() >= most_layers && !layers_.contains(digest))) return true;
     auto& layer = layers_[digest];
     layer.total = number_of(*object, "total");
@@ -167,20 +168,20 @@ asio::awaitable<OllamaResult<std::string>> OllamaModels::version() {
     auto request = get("/api/version");
     const auto body = co_await call(std::move(request), answer_limit);
     if (body.has_error()) co_return body.error();
-    const auto object = parse_object(*body);
+    const auto object = json_read::object(*body);
     if (!object) co_return not_understood();
-    co_return std::string{string_of(*object, "version")};
+    co_return std::string{json_read::text(*object, "version")};
 }
 
 asio::awaitable<OllamaResult<std::vector<OllamaModel>>> OllamaModels::list() {
     auto request = get("/api/tags");
     const auto body = co_await call(std::move(request), answer_limit);
     if (body.has_error()) co_return body.error();
-    const auto object = parse_object(*body);
-    const auto* const models = object ? object->if_contains("models") : nullptr;
-    if (models == nullptr || !models->is_array()) co_return not_understood();
+    const auto object = json_read::object(*body);
+    const auto* const models = object ? json_read::array_in(*object, "models") : nullptr;
+    if (models == nullptr) co_return not_understood();
     std::vector<OllamaModel> all;
-    for (const auto& entry : models->get_array()) {
+    for (const auto& entry : *models) {
         if (const auto* const model = entry.if_object()) all.push_back(model_of(*model));
     }
     co_return all;
@@ -190,20 +191,19 @@ asio::awaitable<OllamaResult<OllamaModelInfo>> OllamaModels::show(std::string na
     auto request = post("/api/show", named(name));
     const auto body = co_await call(std::move(request), answer_limit);
     if (body.has_error()) co_return body.error();
-    const auto object = parse_object(*body);
+    const auto object = json_read::object(*body);
     if (!object) co_return not_understood();
     OllamaModelInfo info;
     info.model = model_of(*object);
     info.model.name = name;
-    info.settings = string_of(*object, "parameters");
-    if (const auto* const capabilities = object->if_contains("capabilities");
-        capabilities != nullptr && capabilities->is_array()) {
-        for (const auto& each : capabilities->get_array()) {
+    info.settings = json_read::text(*object, "parameters");
+    if (const auto* const capabilities = json_read::array_in(*object, "capabilities")) {
+        for (const auto& each : *capabilities) {
             if (const auto* const text = each.if_string())
                 info.capabilities.emplace_back(text->data(), text->size());
         }
     }
-    if (const auto* const details = object_of(*object, "model_info")) {
+    if (const auto* const details = json_read::object_in(*object, "model_info")) {
         for (const auto& [key, value] : *details) {
             if (std::string_view{key.data(), key.size()}.ends_with(".context_length"))
                 info.context_length = number_of(*details, {key.data(), key.size()});

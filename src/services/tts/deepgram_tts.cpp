@@ -3,11 +3,13 @@
 #include "async/background.hpp"
 #include "async/deadline.hpp"
 #include "async/signal.hpp"
+#include "base/bytes.hpp"
 #include "net/http_client.hpp"
 #include "observability/log.hpp"
 #include "services/detail/deepgram.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/tts/detail/deepgram_speak.hpp"
+#include "services/tts/detail/pcm_joiner.hpp"
 
 #include <fmt/format.h>
 
@@ -49,7 +51,7 @@ struct Job {
 
 struct Connection {
     std::unique_ptr<net::WebSocket> socket;  ///< null once it is lost
-    deepgram::PcmJoiner pcm;
+    PcmJoiner pcm;
     deepgram::FlushBudget budget;
     TimePoint opened{Clock::now()};
     bool clearing{false};       ///< between Clear and Cleared
@@ -189,7 +191,8 @@ private:
             stats_->dropped_bytes += bytes.size();
             return;
         }
-        auto samples = connection_->pcm.push(bytes);
+        std::vector<media::Sample> samples;
+        connection_->pcm.push(as_bytes(bytes), samples);
         if (samples.empty()) return;
         const SampleRate rate{static_cast<std::uint32_t>(config_->sample_rate)};
         job->samples += samples.size();

@@ -1,8 +1,10 @@
 #include "services/tts/deepgram_tts.hpp"
 
 #include "async/deadline.hpp"
+#include "base/bytes.hpp"
 #include "services/errors.hpp"
 #include "services/tts/detail/deepgram_speak.hpp"
+#include "services/tts/detail/pcm_joiner.hpp"
 #include "support/await.hpp"
 #include "support/fake_deepgram.hpp"
 #include "support/run_shard.hpp"
@@ -83,14 +85,13 @@ TEST(DeepgramSpeak, SamplesSurviveAnyCut) {
     const std::string bytes{"\x01\x02\xFF\x80\x03\x04", 6};
     for (std::size_t first = 0; first <= bytes.size(); ++first) {
         for (std::size_t second = first; second <= bytes.size(); ++second) {
-            deepgram::PcmJoiner joiner;
+            PcmJoiner joiner;
             std::vector<media::Sample> all;
             for (const auto& piece :
                  {bytes.substr(0, first),
                   bytes.substr(first, second - first),
                   bytes.substr(second)}) {
-                const auto samples = joiner.push(piece);
-                all.insert(all.end(), samples.begin(), samples.end());
+                joiner.push(as_bytes(piece), all);
             }
             EXPECT_THAT(all, ElementsAre(0x0201, -32'513, 0x0403));
         }

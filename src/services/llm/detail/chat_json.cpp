@@ -1,7 +1,8 @@
 #include "services/llm/detail/chat_json.hpp"
 
+#include "services/detail/json_read.hpp"
+
 #include <boost/json/array.hpp>
-#include <boost/json/parse.hpp>
 
 #include <algorithm>
 
@@ -23,28 +24,10 @@ std::string_view role_name(ChatMessage::Role role) noexcept {
     return "user";
 }
 
-std::optional<json::object> parse_object(std::string_view text) noexcept {
-    error_code error;
-    auto value = json::parse({text.data(), text.size()}, error);  // nesting is bounded by 32
-    if (error || !value.is_object()) return std::nullopt;
-    return std::move(value.get_object());
-}
-
-std::string_view string_of(const json::object& object, std::string_view name) noexcept {
-    const auto* const member = object.if_contains({name.data(), name.size()});
-    const auto* const text = member == nullptr ? nullptr : member->if_string();
-    return text == nullptr ? std::string_view{} : std::string_view{text->data(), text->size()};
-}
-
-const json::object* object_of(const json::object& object, std::string_view name) noexcept {
-    const auto* const member = object.if_contains({name.data(), name.size()});
-    return member == nullptr ? nullptr : member->if_object();
-}
-
 json::array tools_json(const std::vector<Tool>& tools) {
     json::array all;
     for (const auto& tool : tools) {
-        auto parameters = parse_object(tool.parameters);
+        auto parameters = json_read::object(tool.parameters);
         if (!parameters) {
             parameters.emplace();
             (*parameters)["type"] = "object";
@@ -63,12 +46,13 @@ json::array tools_json(const std::vector<Tool>& tools) {
 }
 
 std::string error_text(std::string_view body) {
-    const auto object = parse_object(body);
+    const auto object = json_read::object(body);
     if (!object) return {};
     std::string_view text;
-    if (const auto* const error = object_of(*object, "error")) text = string_of(*error, "message");
+    if (const auto* const error = json_read::object_in(*object, "error"))
+        text = json_read::text(*error, "message");
     for (const std::string_view name : {"error", "message", "detail"}) {
-        if (text.empty()) text = string_of(*object, name);
+        if (text.empty()) text = json_read::text(*object, name);
     }
     std::string line{text.substr(0, 200)};
     std::ranges::replace_if(

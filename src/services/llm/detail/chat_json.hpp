@@ -2,10 +2,8 @@
 
 #include "services/llm/llm.hpp"
 
-#include <boost/json/object.hpp>
-#include <boost/json/value.hpp>
+#include <boost/json/array.hpp>
 
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,16 +12,6 @@ namespace oavc::services {
 
 /// "system", "user", "assistant", "tool".
 std::string_view role_name(ChatMessage::Role role) noexcept;
-
-/// One JSON object of a server; nothing when it is none, or nested beyond reason.
-std::optional<boost::json::object> parse_object(std::string_view text) noexcept;
-
-/// A member that is a string; empty when it is absent or anything else. Valid while `object` is.
-std::string_view string_of(const boost::json::object& object, std::string_view name) noexcept;
-/// A member that is an object, or null.
-const boost::json::object* object_of(
-    const boost::json::object& object, std::string_view name
-) noexcept;
 
 /// The functions offered to the model, as OpenAI and Ollama both take them. A schema that is no
 /// JSON becomes an object without properties.

@@ -2,6 +2,7 @@
 
 #include "net/errors.hpp"
 #include "net/json_text.hpp"
+#include "services/detail/json_read.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/llm/detail/chat_json.hpp"
 #include "services/llm/detail/continuation.hpp"
@@ -46,7 +47,7 @@ json::object request_base(const OllamaConfig& config) {
 json::value tool_calls_json(const std::vector<ToolCall>& calls) {
     json::array all;
     for (const auto& call : calls) {
-        auto arguments = parse_object(call.arguments);
+        auto arguments = json_read::object(call.arguments);
         json::object function;
         function["name"] = call.name;
         function["arguments"] = arguments ? std::move(*arguments) : json::object{};
@@ -159,7 +160,7 @@ std::optional<Result<LlmEvent>> OllamaReader::next() {
         } else if (finished_) {
             // The last line may lack its end, or be one of which the end is missing.
             const std::string last{lines_.rest()};
-            if (parse_object(last)) take(last);
+            if (json_read::object(last)) take(last);
             if (!end_) end(ServiceErrc::unavailable);  // "done" never came
         } else {
             return std::nullopt;
@@ -175,36 +176,32 @@ std::optional<Result<LlmEvent>> OllamaReader::next() {
 
 void OllamaReader::take(std::string_view line) {
     if (line.empty()) return;
-    const auto chunk = parse_object(line);
+    const auto chunk = json_read::object(line);
     if (!chunk) return end(ServiceErrc::protocol);
     if (chunk->contains("error")) {
         on_trouble_(200, error_text(line));
         return end(ServiceErrc::unavailable);
     }
-    if (const auto* const message = object_of(*chunk, "message")) {
-        say(string_of(*message, "content"));
-        const auto* const calls = message->if_contains("tool_calls");
-        if (const auto* const list = calls == nullptr ? nullptr : calls->if_array()) {
+    if (const auto* const message = json_read::object_in(*chunk, "message")) {
+        say(json_read::text(*message, "content"));
+        if (const auto* const list = json_read::array_in(*message, "tool_calls")) {
             for (const auto& entry : *list) {
                 const auto* const call = entry.if_object();
                 const auto* const function =
-                    call == nullptr ? nullptr : object_of(*call, "function");
+                    call == nullptr ? nullptr : json_read::object_in(*call, "function");
                 if (function == nullptr) continue;
                 LlmEvent event;
                 event.kind = LlmEvent::Kind::tool_call;
-                event.tool.id = string_of(*call, "id");
-                event.tool.name = string_of(*function, "name");
-                const auto* const arguments = object_of(*function, "arguments");
+                event.tool.id = json_read::text(*call, "id");
+                event.tool.name = json_read::text(*function, "name");
+                const auto* const arguments = json_read::object_in(*function, "arguments");
                 event.tool.arguments = arguments == nullptr ? "{}" : net::json_text(*arguments);
                 if (!event.tool.name.empty()) events_.push_back(std::move(event));
             }
         }
     }
-    say(string_of(*chunk, "response"));
-    const auto* const done = chunk->if_contains("done");
-    if (done != nullptr && done->is_bool() && done->get_bool()) {
-        end(ServiceErrc::end_of_stream);
-    }
+    say(json_read::text(*chunk, "response"));
+    if (json_read::flag(*chunk, "done")) end(ServiceErrc::end_of_stream);
 }
 
 void OllamaReader::end(ServiceErrc why) {

@@ -2,6 +2,7 @@
 
 #include "net/errors.hpp"
 #include "net/json_text.hpp"
+#include "services/detail/json_read.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/llm/detail/chat_json.hpp"
 #include "services/llm/detail/continuation.hpp"
@@ -75,7 +76,7 @@ std::optional<Result<LlmEvent>> OpenAiReader::next() {
         } else if (finished_) {
             // An event that the end cut short is as good as none.
             const auto last = sse_.finish();
-            if (last && (last->data == "[DONE]" || parse_object(last->data))) take(*last);
+            if (last && (last->data == "[DONE]" || json_read::object(last->data))) take(*last);
             if (end_) break;
             end(choice_finished_ ? ServiceErrc::end_of_stream : ServiceErrc::unavailable);
         } else {
@@ -96,28 +97,26 @@ void OpenAiReader::take(const SseEvent& event) {
         tell_calls();
         return end(ServiceErrc::end_of_stream);
     }
-    const auto chunk = parse_object(event.data);
+    const auto chunk = json_read::object(event.data);
     if (!chunk) return end(ServiceErrc::protocol);
     const auto* const error = chunk->if_contains("error");
     if ((error != nullptr && !error->is_null()) || event.type == "error") {
         on_trouble_(200, error_text(event.data));
-        const auto* const details = object_of(*chunk, "error");
+        const auto* const details = json_read::object_in(*chunk, "error");
         const bool invalid =
-            details != nullptr && string_of(*details, "type") == "invalid_request_error";
+            details != nullptr && json_read::text(*details, "type") == "invalid_request_error";
         return end(invalid ? ServiceErrc::rejected : ServiceErrc::unavailable);
     }
     // The usage comes with no choices at all.
-    const auto* const choices = chunk->if_contains("choices");
-    const auto* const list = choices == nullptr ? nullptr : choices->if_array();
+    const auto* const list = json_read::array_in(*chunk, "choices");
     if (list == nullptr || list->empty() || !list->front().is_object()) return;
     const auto& choice = list->front().get_object();
-    if (const auto* const delta = object_of(choice, "delta")) {
-        say(string_of(*delta, "content"));
-        say(string_of(*delta, "refusal"));
-        const auto* const calls = delta->if_contains("tool_calls");
-        if (calls != nullptr && calls->is_array()) collect(calls->get_array());
+    if (const auto* const delta = json_read::object_in(choice, "delta")) {
+        say(json_read::text(*delta, "content"));
+        say(json_read::text(*delta, "refusal"));
+        if (const auto* const calls = json_read::array_in(*delta, "tool_calls")) collect(*calls);
     }
-    if (!string_of(choice, "finish_reason").empty()) {
+    if (!json_read::text(choice, "finish_reason").empty()) {
         choice_finished_ = true;
         tell_calls();
     }
@@ -128,10 +127,10 @@ void OpenAiReader::collect(const json::array& deltas) {
         const auto* const delta = entry.if_object();
         if (delta == nullptr) continue;
         static const json::object none;
-        const auto* const given = object_of(*delta, "function");
+        const auto* const given = json_read::object_in(*delta, "function");
         const auto& function = given == nullptr ? none : *given;
-        const auto id = string_of(*delta, "id");
-        const auto name = string_of(function, "name");
+        const auto id = json_read::text(*delta, "id");
+        const auto name = json_read::text(function, "name");
         const auto* const index = delta->if_contains("index");
         auto call = calls_.end();
         if (index != nullptr && index->is_int64()) {
@@ -150,7 +149,7 @@ void OpenAiReader::collect(const json::array& deltas) {
         }
         if (call->tool.id.empty()) call->tool.id = id;
         if (call->tool.name.empty()) call->tool.name = name;
-        const auto arguments = string_of(function, "arguments");
+        const auto arguments = json_read::text(function, "arguments");
         call->tool.arguments += arguments;
         calls_size_ += arguments.size();
         if (calls_size_ > longest_calls) return end(ServiceErrc::protocol);
@@ -160,7 +159,7 @@ void OpenAiReader::collect(const json::array& deltas) {
 void OpenAiReader::tell_calls() {
     for (auto& [index, tool] : std::exchange(calls_, {})) {
         if (tool.name.empty()) continue;
-        if (!parse_object(tool.arguments)) tool.arguments = "{}";
+        if (!json_read::object(tool.arguments)) tool.arguments = "{}";
         LlmEvent event;
         event.kind = LlmEvent::Kind::tool_call;
         event.tool = std::move(tool);

@@ -59,7 +59,7 @@ void read_results(const boost::json::object& from, Message& message) {
         if (word == nullptr) continue;
         if (message.words.size() == most_words) break;
         message.words.push_back(
-            {json_read::text(*word, "word"),
+            {std::string{json_read::text(*word, "word")},
              json_read::seconds(*word, "start"),
              json_read::seconds(*word, "end"),
              std::clamp(json_read::number(*word, "confidence"), 0.0, 1.0)}

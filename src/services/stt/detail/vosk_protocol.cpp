@@ -36,7 +36,7 @@ std::vector<SttWord> words_of(const json::array& list) {
         if (word == nullptr) continue;
         if (words.size() == most_words) break;
         words.push_back(
-            {json_read::text(*word, "word"),
+            {std::string{json_read::text(*word, "word")},
              json_read::seconds(*word, "start"),
              json_read::seconds(*word, "end"),
              std::clamp(json_read::number(*word, "conf"), 0.0, 1.0)}

@@ -26,11 +26,6 @@ std::size_t cut(std::string_view text) noexcept {
     return at;
 }
 
-media::Sample sample_of(char low, char high) noexcept {
-    const auto bits = static_cast<unsigned char>(low) | static_cast<unsigned char>(high) << 8;
-    return static_cast<media::Sample>(static_cast<std::uint16_t>(bits));
-}
-
 }  // namespace
 
 std::string speak_url(const DeepgramTtsConfig& config, std::string_view voice) {
@@ -66,8 +61,8 @@ Result<VoiceMessage> parse_voice_message(std::string_view json) noexcept {
     } else if (type == "Cleared") {
         message.kind = Kind::cleared;
     } else if (type == "Error" || type == "Warning") {
-        message.text =
-            json_read::text(*object, "code") + " " + json_read::text(*object, "description");
+        message.text = json_read::text(*object, "code");
+        message.text.append(" ").append(json_read::text(*object, "description"));
         std::string lower = message.text;
         for (char& c : lower)
             if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
@@ -76,20 +71,6 @@ Result<VoiceMessage> parse_voice_message(std::string_view json) noexcept {
         if (type == "Warning" && about_flush) message.kind = Kind::flush_refused;
     }
     return message;
-}
-
-std::vector<media::Sample> PcmJoiner::push(std::string_view bytes) {
-    std::vector<media::Sample> samples;
-    samples.reserve(bytes.size() / 2 + 1);
-    if (half_ && !bytes.empty()) {
-        samples.push_back(sample_of(*half_, bytes.front()));
-        bytes.remove_prefix(1);
-        half_.reset();
-    }
-    for (; bytes.size() >= 2; bytes.remove_prefix(2))
-        samples.push_back(sample_of(bytes[0], bytes[1]));
-    if (!bytes.empty()) half_ = bytes.front();
-    return samples;
 }
 
 bool FlushBudget::spend(TimePoint now) {

@@ -2,12 +2,10 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
-#include "media/frame.hpp"
 #include "services/config.hpp"
 
 #include <cstddef>
 #include <deque>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,16 +35,6 @@ struct VoiceMessage {
 
 /// Errors: ServiceErrc::protocol when it is no JSON object.
 Result<VoiceMessage> parse_voice_message(std::string_view json) noexcept;
-
-/// Samples of s16le bytes that are cut anywhere.
-class PcmJoiner {
-public:
-    std::vector<media::Sample> push(std::string_view bytes);
-    void clear() noexcept { half_.reset(); }
-
-private:
-    std::optional<char> half_;
-};
 
 /// Deepgram takes 20 Flush messages within 60 s and ignores more.
 class FlushBudget {

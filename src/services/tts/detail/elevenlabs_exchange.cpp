@@ -3,9 +3,9 @@
 #include "base/base64.hpp"
 #include "media/g711.hpp"
 #include "net/json_text.hpp"
+#include "services/detail/json_read.hpp"
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 
 #include <algorithm>
 #include <array>
@@ -17,17 +17,6 @@ namespace oavc::services {
 namespace json = boost::json;
 
 namespace {
-
-std::string_view text_at(const json::object& object, std::string_view key) noexcept {
-    const auto* const value = object.if_contains(key);
-    const auto* const text = value != nullptr ? value->if_string() : nullptr;
-    return text != nullptr ? std::string_view{*text} : std::string_view{};
-}
-
-bool is_true(const json::object& object, std::string_view key) noexcept {
-    const auto* const value = object.if_contains(key);
-    return value != nullptr && value->is_bool() && value->get_bool();
-}
 
 bool mentions(std::string_view text, std::string_view word) noexcept {
     return text.find(word) != std::string_view::npos;
@@ -88,20 +77,19 @@ error_code ElevenLabsExchange::receive(
     std::string_view data, bool binary, std::vector<media::Sample>& audio
 ) {
     if (binary) return {};
-    error_code bad;
-    const auto value = json::parse(data, bad);
-    const auto* const message = bad ? nullptr : value.if_object();
-    if (message == nullptr) return {};
-    if (const auto error = text_at(*message, "error"); !error.empty()) {
-        const auto words = text_at(*message, "message");
+    const auto message = json_read::object(data);
+    if (!message) return {};
+    if (const auto error = json_read::text(*message, "error"); !error.empty()) {
+        const auto words = json_read::text(*message, "message");
         complaint_ = words.empty() ? error : words;
         return meaning_of(error);
     }
-    if (const auto base64 = text_at(*message, "audio"); !base64.empty()) {
+    if (const auto base64 = json_read::text(*message, "audio"); !base64.empty()) {
         const auto failed = add_audio(base64, audio);
         if (failed) return failed;
     }
-    const bool final = is_true(*message, "isFinal") || is_true(*message, "is_final");
+    const bool final =
+        json_read::flag(*message, "isFinal") || json_read::flag(*message, "is_final");
     return final ? make_error_code(ServiceErrc::end_of_stream) : error_code{};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/result.hpp"
 #include "media/frame.hpp"
+#include "services/tts/detail/pcm_joiner.hpp"
 #include "services/tts/detail/wav_stream.hpp"
 
 #include <cstddef>
@@ -32,7 +33,8 @@ private:
 
     SampleRate rate_;
     Form form_{Form::unknown};
-    std::vector<std::byte> begun_;  ///< the first bytes, or half a sample
+    std::vector<std::byte> begun_;  ///< the first bytes, until they tell which form
+    PcmJoiner raw_;
     std::optional<WavStream> wav_;
 };
 

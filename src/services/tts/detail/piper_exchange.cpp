@@ -1,9 +1,9 @@
 #include "services/tts/detail/piper_exchange.hpp"
 
 #include "base/bytes.hpp"
+#include "services/detail/json_read.hpp"
 
 #include <boost/json/object.hpp>
-#include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 
 #include <algorithm>
@@ -21,12 +21,6 @@ constexpr std::array<std::string_view, 3> end_words{"end", "audio_end", "complet
 
 bool is_one_of(std::string_view word, const std::array<std::string_view, 3>& words) noexcept {
     return std::ranges::find(words, word) != words.end();
-}
-
-std::string_view text_at(const json::object& object, std::string_view key) noexcept {
-    const auto* const value = object.if_contains(key);
-    const auto* const text = value != nullptr ? value->if_string() : nullptr;
-    return text != nullptr ? std::string_view{*text} : std::string_view{};
 }
 
 }  // namespace
@@ -51,17 +45,15 @@ error_code PiperExchange::receive(
 }
 
 error_code PiperExchange::on_text(std::string_view text) {
-    error_code bad;
-    const auto value = json::parse(text, bad);
-    const auto* const message = bad ? nullptr : value.if_object();
-    if (message == nullptr) return {};  // as the predecessor's client
+    const auto message = json_read::object(text);
+    if (!message) return {};  // as the predecessor's client
 
-    auto word = text_at(*message, "status");
-    if (word.empty()) word = text_at(*message, "type");
+    auto word = json_read::text(*message, "status");
+    if (word.empty()) word = json_read::text(*message, "type");
     const auto* const error = message->if_contains("error");
     const bool failed = error != nullptr && !error->is_null();
     if (failed || word == "error") {
-        complaint_ = text_at(*message, failed ? "error" : "message");
+        complaint_ = json_read::text(*message, failed ? "error" : "message");
         return make_error_code(ServiceErrc::unavailable);
     }
     if (is_one_of(word, start_words)) {

@@ -3,6 +3,8 @@
 #include "base/bytes.hpp"
 #include "services/errors.hpp"
 
+#include <utility>
+
 namespace oavc::services {
 
 namespace {
@@ -61,19 +63,16 @@ bool WavStream::parse_header(bool& broken) {
 }
 
 Result<void> WavStream::feed(std::span<const std::byte> bytes, std::vector<media::Sample>& out) {
-    pending_.insert(pending_.end(), bytes.begin(), bytes.end());
     if (!in_audio_) {
+        pending_.insert(pending_.end(), bytes.begin(), bytes.end());
         bool broken = false;
         in_audio_ = parse_header(broken);
         if (broken) return make_error_code(ServiceErrc::protocol);
         if (!in_audio_) return {};
+        audio_.push(std::exchange(pending_, {}), out);
+        return {};
     }
-    const auto samples = pending_.size() / 2;
-    for (std::size_t i = 0; i < samples; ++i) {
-        const auto value = little_endian(std::span{pending_}.subspan(2 * i, 2));
-        out.push_back(static_cast<media::Sample>(static_cast<std::uint16_t>(value)));
-    }
-    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(2 * samples));
+    audio_.push(bytes, out);
     return {};
 }
 

@@ -2,6 +2,7 @@
 
 #include "base/result.hpp"
 #include "media/frame.hpp"
+#include "services/tts/detail/pcm_joiner.hpp"
 
 #include <cstddef>
 #include <span>
@@ -24,7 +25,8 @@ public:
 private:
     bool parse_header(bool& broken);
 
-    std::vector<std::byte> pending_;
+    std::vector<std::byte> pending_;  ///< of the header
+    PcmJoiner audio_;
     bool in_audio_{false};
     SampleRate rate_{0};
 };
