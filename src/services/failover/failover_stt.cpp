@@ -8,6 +8,7 @@
 #include "observability/log.hpp"
 #include "services/errors.hpp"
 #include "services/failover/detail/choice.hpp"
+#include "services/failover/detail/open_first.hpp"
 
 #include <boost/system/system_error.hpp>
 
@@ -483,28 +484,14 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> FailoverStt::open(
     async::Shard& shard, SttOptions options
 ) {
     auto call = std::make_shared<Call>(shard, candidates_, config_, std::move(options));
-    error_code last = make_error_code(ServiceErrc::unavailable);
-    Choice::Asked asked;
-    while (auto picked = call->choice.pick(asked, Clock::now())) {
-        auto opening = candidates_[picked->index].service->open(shard, call->options);
-        auto opened =
-            co_await async::with_deadline(std::move(opening), time_to_open / candidates_.size());
-        const auto cancelled = co_await asio::this_coro::cancellation_state;
-        if (cancelled.cancelled() != asio::cancellation_type::none) {
-            co_return make_error_code(ServiceErrc::cancelled);
-        }
-        if (opened) {
-            picked->attempt.withdraw();
-            call->connect(picked->index, std::move(*opened));
-            std::unique_ptr<SttStream> stream = std::make_unique<Stream>(std::move(call));
-            co_return stream;
-        }
-        last = fault(opened.error());
-        const auto now = Clock::now();
-        picked->attempt.failed(last, now);
-        call->choice.let_down(picked->index, now);
-    }
-    co_return last;
+    const auto one = [call](std::size_t index) {
+        return call->candidates[index].service->open(call->shard, call->options);
+    };
+    auto first = co_await open_first<std::unique_ptr<SttStream>>(call->choice, one);
+    if (!first) co_return first.error();
+    call->connect(first->index, std::move(first->opened));
+    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(std::move(call));
+    co_return stream;
 }
 
 asio::awaitable<Result<void>> FailoverStt::probe(async::Shard& shard) {

@@ -10,9 +10,6 @@
 
 namespace oavc::services {
 
-/// A session gives all of open() three seconds; each candidate gets its share.
-inline constexpr Clock::duration time_to_open = 2800ms;
-
 /// What a provider is blamed for. One that says "cancelled" when nobody cancelled it has failed.
 inline error_code fault(const error_code& error) noexcept {
     const auto told = service_error(error);

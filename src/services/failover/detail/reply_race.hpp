@@ -5,6 +5,7 @@
 #include "async/signal.hpp"
 #include "observability/log.hpp"
 #include "services/failover/detail/choice.hpp"
+#include "services/failover/detail/open_first.hpp"
 #include "services/failover/provider.hpp"
 #include "services/served.hpp"
 
@@ -59,26 +60,10 @@ public:
 
     /// Opens the first that can be opened.
     static asio::awaitable<Result<void>> open_first(std::shared_ptr<CallSessions> self) {
-        error_code last = make_error_code(ServiceErrc::unavailable);
-        const auto limit = time_to_open / self->sessions_.size();
-        Choice::Asked asked;
-        while (auto picked = self->choice_.pick(asked, Clock::now())) {
-            auto opening = open(self, picked->index);
-            auto opened = co_await async::with_deadline(std::move(opening), limit);
-            const auto cancelled = co_await asio::this_coro::cancellation_state;
-            if (cancelled.cancelled() != asio::cancellation_type::none) {
-                co_return make_error_code(ServiceErrc::cancelled);
-            }
-            if (opened) {
-                picked->attempt.withdraw();
-                co_return Result<void>{};
-            }
-            last = fault(opened.error());
-            const auto now = Clock::now();
-            picked->attempt.failed(last, now);
-            self->choice_.let_down(picked->index, now);
-        }
-        co_return last;
+        const auto one = [self](std::size_t index) { return open(self, index); };
+        const auto first = co_await services::open_first<Session*>(self->choice_, one);
+        if (!first) co_return first.error();
+        co_return Result<void>{};
     }
 
     /// The session with candidate `index`, opened if need be. Valid until the next wait.
