@@ -26,6 +26,7 @@
 #include <fstream>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace oavc::services {
@@ -55,33 +56,6 @@ std::string without_secrets(std::string url) {
     return url;
 }
 
-/// Where a remote provider is; empty: in this process.
-std::string address_of(const Config& config, ServiceKind kind, std::string_view provider) {
-    struct Remote {
-        ServiceKind kind;
-        std::string_view provider;
-        const Endpoint& endpoint;
-    };
-    const Remote remotes[]{
-        {ServiceKind::stt, "vosk", config.vosk.endpoint},
-        {ServiceKind::stt, "wyoming", config.wyoming_stt.endpoint},
-        {ServiceKind::stt, "deepgram", config.deepgram_stt.endpoint},
-        {ServiceKind::llm, "llama", config.llama.endpoint},
-        {ServiceKind::llm, "ollama", config.ollama.endpoint},
-        {ServiceKind::llm, "openai", config.openai.endpoint},
-        {ServiceKind::tts, "piper", config.piper.endpoint},
-        {ServiceKind::tts, "wyoming", config.wyoming_tts.endpoint},
-        {ServiceKind::tts, "deepgram", config.deepgram_tts.endpoint},
-        {ServiceKind::tts, "elevenlabs", config.elevenlabs.endpoint},
-    };
-    for (const auto& remote : remotes) {
-        if (remote.kind == kind && remote.provider == provider) {
-            return without_secrets(remote.endpoint.url);
-        }
-    }
-    return {};
-}
-
 }  // namespace
 
 ServiceFactory::ServiceFactory(
@@ -89,49 +63,70 @@ ServiceFactory::ServiceFactory(
 )
     : config_{std::move(config)}, workers_{workers}, metrics_{metrics} {}
 
+template <class Engine, class Own, class... More>
+ServiceFactory::Made<Engine> ServiceFactory::made(const Own& config, More&&... more) {
+    std::string where;
+    if constexpr (requires { config.endpoint; }) where = without_secrets(config.endpoint.url);
+    return {std::make_unique<Engine>(config, std::forward<More>(more)...), std::move(where)};
+}
+
+/// The provider, and the fallback if there is one, ready to be asked in this order.
 template <class Service>
-Candidate<Service> ServiceFactory::candidate(
-    ServiceKind kind, const std::string& name, bool fallback, std::unique_ptr<Service> service
+std::vector<Candidate<Service>> ServiceFactory::chain(
+    ServiceKind kind,
+    const std::string& first,
+    const std::string& fallback,
+    Made<Service> (ServiceFactory::*make)(std::string_view)
 ) {
-    Provider::Identity identity{kind, name, fallback, address_of(config_, kind, name)};
-    auto provider =
-        std::make_shared<Provider>(std::move(identity), config_.failover.breaker, metrics_);
-    auto probe = [asked = service.get()](async::Shard& shard) { return asked->probe(shard); };
-    watched_.push_back({provider, std::move(probe)});
-    return {std::move(service), std::move(provider)};
+    std::vector<Candidate<Service>> candidates;
+    for (const auto* name : {&first, &fallback}) {
+        const bool is_fallback = name == &fallback;
+        if (is_fallback && (fallback.empty() || fallback == first)) break;
+        auto [service, where] = (this->*make)(*name);
+        auto provider = std::make_shared<Provider>(
+            Provider::Identity{kind, *name, is_fallback, std::move(where)},
+            config_.failover.breaker,
+            metrics_
+        );
+        watched_.push_back({provider, [asked = service.get()](async::Shard& shard) {
+                                return asked->probe(shard);
+                            }});
+        candidates.push_back({std::move(service), std::move(provider)});
+    }
+    return candidates;
 }
 
 std::unique_ptr<SttService> ServiceFactory::make_stt() {
-    const auto& first = config_.stt_provider;
-    const auto& second = config_.stt_fallback;
-    std::vector<Candidate<SttService>> chain;
-    chain.push_back(candidate(ServiceKind::stt, first, false, make_stt(first)));
-    if (!second.empty() && second != first) {
-        chain.push_back(candidate(ServiceKind::stt, second, true, make_stt(second)));
-    }
-    return std::make_unique<FailoverStt>(std::move(chain), config_.failover);
+    auto candidates = chain<SttService>(
+        ServiceKind::stt, config_.stt_provider, config_.stt_fallback, &ServiceFactory::stt
+    );
+    return std::make_unique<FailoverStt>(std::move(candidates), config_.failover);
 }
 
 std::unique_ptr<LlmService> ServiceFactory::make_llm() {
-    const auto& first = config_.llm_provider;
-    const auto& second = config_.llm_fallback;
-    std::vector<Candidate<LlmService>> chain;
-    chain.push_back(candidate(ServiceKind::llm, first, false, make_llm(first)));
-    if (!second.empty() && second != first) {
-        chain.push_back(candidate(ServiceKind::llm, second, true, make_llm(second)));
-    }
-    return std::make_unique<FailoverLlm>(std::move(chain), config_.failover);
+    auto candidates = chain<LlmService>(
+        ServiceKind::llm, config_.llm_provider, config_.llm_fallback, &ServiceFactory::llm
+    );
+    return std::make_unique<FailoverLlm>(std::move(candidates), config_.failover);
 }
 
 std::unique_ptr<TtsService> ServiceFactory::make_tts() {
-    const auto& first = config_.tts_provider;
-    const auto& second = config_.tts_fallback;
-    std::vector<Candidate<TtsService>> chain;
-    chain.push_back(candidate(ServiceKind::tts, first, false, make_tts(first)));
-    if (!second.empty() && second != first) {
-        chain.push_back(candidate(ServiceKind::tts, second, true, make_tts(second)));
-    }
-    return std::make_unique<FailoverTts>(std::move(chain), config_.failover);
+    auto candidates = chain<TtsService>(
+        ServiceKind::tts, config_.tts_provider, config_.tts_fallback, &ServiceFactory::tts
+    );
+    return std::make_unique<FailoverTts>(std::move(candidates), config_.failover);
+}
+
+std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) {
+    return stt(provider).service;
+}
+
+std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) {
+    return llm(provider).service;
+}
+
+std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
+    return tts(provider).service;
 }
 
 std::shared_ptr<const Dialogue> ServiceFactory::dialogue() {
@@ -146,7 +141,7 @@ std::shared_ptr<const Dialogue> ServiceFactory::dialogue() {
     return dialogue_;
 }
 
-std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) {
+ServiceFactory::Made<SttService> ServiceFactory::stt(std::string_view provider) {
     if (provider == "pocketsphinx") {
         const auto& own = config_.pocketsphinx;
         auto model = own.general_model ? SphinxModel::general(own.model_dir)
@@ -154,33 +149,34 @@ std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) 
                          ? SphinxModel::from_phrases(dialogue()->phrases("en"), own.model_dir)
                          : SphinxModel::from_phrases(read_phrases(own.phrases_file), own.model_dir);
         if (!model) throw std::runtime_error{"[stt.pocketsphinx] " + model.error().what};
-        return std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_);
+        return {std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_), {}};
     }
-    if (provider == "deepgram") return std::make_unique<DeepgramStt>(config_.deepgram_stt);
-    if (provider == "vosk") return std::make_unique<VoskStt>(config_.vosk);
+    if (provider == "deepgram") return made<DeepgramStt>(config_.deepgram_stt);
+    if (provider == "vosk") return made<VoskStt>(config_.vosk);
     if (provider == "faster-whisper") {
         auto engine = whisper::load_whisper_cpp(config_.whisper);
-        return std::make_unique<whisper::FasterWhisperStt>(std::move(engine), config_.whisper);
+        return {
+            std::make_unique<whisper::FasterWhisperStt>(std::move(engine), config_.whisper), {}};
     }
-    if (provider == "wyoming") return std::make_unique<WyomingStt>(config_.wyoming_stt);
+    if (provider == "wyoming") return made<WyomingStt>(config_.wyoming_stt);
     throw std::runtime_error{unknown_provider(provider, "[stt] provider", known_stt_providers)};
 }
 
-std::unique_ptr<LlmService> ServiceFactory::make_llm(std::string_view provider) {
-    if (provider == "llama") return std::make_unique<LlamaLlm>(config_.llama);
-    if (provider == "scripted") return std::make_unique<ScriptedLlm>(dialogue());
-    if (provider == "ollama") return std::make_unique<OllamaLlm>(config_.ollama);
-    if (provider == "openai") return std::make_unique<OpenAiLlm>(config_.openai);
+ServiceFactory::Made<LlmService> ServiceFactory::llm(std::string_view provider) {
+    if (provider == "llama") return made<LlamaLlm>(config_.llama);
+    if (provider == "scripted") return {std::make_unique<ScriptedLlm>(dialogue()), {}};
+    if (provider == "ollama") return made<OllamaLlm>(config_.ollama);
+    if (provider == "openai") return made<OpenAiLlm>(config_.openai);
     throw std::runtime_error{unknown_provider(provider, "[llm] provider", known_llm_providers)};
 }
 
-std::unique_ptr<TtsService> ServiceFactory::make_tts(std::string_view provider) {
-    if (provider == "piper") return std::make_unique<PiperTts>(config_.piper);
-    if (provider == "wyoming") return std::make_unique<WyomingTts>(config_.wyoming_tts);
-    if (provider == "elevenlabs") return std::make_unique<ElevenLabsTts>(config_.elevenlabs);
-    if (provider == "flite") return std::make_unique<FliteTts>(config_.flite, workers_);
-    if (provider == "espeak-ng") return std::make_unique<EspeakTts>(config_.espeak);
-    if (provider == "deepgram") return std::make_unique<DeepgramTts>(config_.deepgram_tts);
+ServiceFactory::Made<TtsService> ServiceFactory::tts(std::string_view provider) {
+    if (provider == "piper") return made<PiperTts>(config_.piper);
+    if (provider == "wyoming") return made<WyomingTts>(config_.wyoming_tts);
+    if (provider == "elevenlabs") return made<ElevenLabsTts>(config_.elevenlabs);
+    if (provider == "flite") return made<FliteTts>(config_.flite, workers_);
+    if (provider == "espeak-ng") return made<EspeakTts>(config_.espeak);
+    if (provider == "deepgram") return made<DeepgramTts>(config_.deepgram_tts);
     throw std::runtime_error{unknown_provider(provider, "[tts] provider", known_tts_providers)};
 }
 

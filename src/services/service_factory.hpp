@@ -10,14 +10,17 @@
 #include "services/tts/tts.hpp"
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace oavc::services {
 
-/// Makes services by provider id (services/providers.hpp). A new provider is one line here. All of
-/// it throws std::runtime_error with a sentence for the operator: unknown provider, missing model
-/// or dialogue. `workers` and `metrics` outlive what is made.
+/// Makes services by provider id (services/providers.hpp). A new provider is one line in stt(),
+/// llm() or tts(); where it is comes from its configuration's endpoint. All of it throws
+/// std::runtime_error with a sentence for the operator: unknown provider, missing model or
+/// dialogue. `workers` and `metrics` outlive what is made.
 class ServiceFactory {
 public:
     ServiceFactory(Config config, async::WorkerPool& workers, metrics::Registry* metrics = nullptr);
@@ -39,13 +42,33 @@ public:
     std::unique_ptr<TtsService> make_emergency_tts();
 
 private:
+    template <class Service>
+    struct Made {
+        std::unique_ptr<Service> service;
+        std::string where;  ///< Provider::Identity::where
+
+        template <class Interface>
+        operator Made<Interface>() && {
+            return {std::move(service), std::move(where)};
+        }
+    };
+
     /// The scripted dialogue, read once: what the model answers and what the recogniser expects.
     std::shared_ptr<const Dialogue> dialogue();
 
     template <class Service>
-    Candidate<Service> candidate(
-        ServiceKind kind, const std::string& name, bool fallback, std::unique_ptr<Service> service
+    std::vector<Candidate<Service>> chain(
+        ServiceKind kind,
+        const std::string& first,
+        const std::string& fallback,
+        Made<Service> (ServiceFactory::*make)(std::string_view)
     );
+    /// Where it is: at its configuration's endpoint, or in this process when that has none.
+    template <class Engine, class Own, class... More>
+    static Made<Engine> made(const Own& config, More&&... more);
+    Made<SttService> stt(std::string_view provider);
+    Made<LlmService> llm(std::string_view provider);
+    Made<TtsService> tts(std::string_view provider);
 
     Config config_;
     async::WorkerPool& workers_;

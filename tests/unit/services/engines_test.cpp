@@ -1,6 +1,7 @@
 // The embedded engines behind their interfaces: real PocketSphinx, Flite and eSpeak NG.
 
 #include "services/errors.hpp"
+#include "services/providers.hpp"
 #include "services/service_factory.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
 #include "services/tts/espeak_tts.hpp"
@@ -21,6 +22,7 @@
 namespace oavc::services {
 namespace {
 
+using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::ThrowsMessage;
 
@@ -223,6 +225,42 @@ TEST_F(Engines, UnknownProvidersAreNamedWithTheKnownOnes) {
     EXPECT_THAT(
         [&] { factory.make_stt(""); }, ThrowsMessage<std::runtime_error>(HasSubstr("pocketsphinx"))
     );
+}
+
+TEST_F(Engines, AReportSaysWhereEveryRemoteProviderIs) {
+    for (auto* const key :
+         {&config.deepgram_stt.api_key, &config.deepgram_tts.api_key, &config.elevenlabs.api_key}) {
+        *key = "secret";
+    }
+    const auto where = [&](std::string_view stt, std::string_view llm, std::string_view tts) {
+        config.stt_provider = stt;
+        config.llm_provider = llm;
+        config.tts_provider = tts;
+        ServiceFactory factory{config, workers};
+        std::vector<std::string> all;
+        if (!stt.empty()) factory.make_stt();
+        if (!llm.empty()) factory.make_llm();
+        if (!tts.empty()) factory.make_tts();
+        for (const auto& watched : factory.watched())
+            all.push_back(watched.provider->identity().where);
+        return all;
+    };
+    for (const auto name : known_stt_providers) {
+        if (name == "pocketsphinx" || name == "faster-whisper") continue;  // need their models
+        EXPECT_THAT(where(name, {}, {}), ElementsAre(HasSubstr("://"))) << name;
+    }
+    for (const auto name : known_llm_providers) {
+        const bool here = name == "scripted";
+        EXPECT_THAT(where({}, name, {}), ElementsAre(HasSubstr(here ? "" : "://"))) << name;
+    }
+    for (const auto name : known_tts_providers) {
+        const bool here = name == "flite" || name == "espeak-ng";
+        EXPECT_THAT(where({}, {}, name), ElementsAre(HasSubstr(here ? "" : "://"))) << name;
+    }
+
+    config.openai.endpoint.url = "https://user:secret@example.com/v1?key=secret";
+    config.llm_fallback = "scripted";
+    EXPECT_THAT(where({}, "openai", {}), ElementsAre("https://example.com/v1", ""));
 }
 
 TEST_F(Engines, AMissingDialogueIsExplained) {
