@@ -524,6 +524,21 @@ RtpReceiver::Stats RtpReceiver::stats() const noexcept {
     return stats;
 }
 
+Impairment RtpReceiver::impairment(std::optional<microseconds> round_trip) const noexcept {
+    const auto now = stats();
+    const auto missed = static_cast<double>(now.lost + now.late);
+    const auto missing = std::max(0.0, missed - static_cast<double>(now.recovered));
+    const auto expected = static_cast<double>(now.received + now.lost);
+    Impairment impairment;
+    impairment.codec = codec();
+    impairment.loss = expected > 0 ? missing / expected : 0;
+    impairment.burst_ratio = burst_ratio(missed, static_cast<double>(now.gaps), expected);
+    // A packet is spoken before it is sent; we add no delay of our own.
+    const auto packet_time = std::chrono::duration_cast<microseconds>(to_duration(packet_units_));
+    impairment.delay = round_trip.value_or(microseconds{0}) / 2 + packet_time;
+    return impairment;
+}
+
 std::optional<ReportBlock> RtpReceiver::report_block() noexcept {
     if (!has_source_) return std::nullopt;
     // §A.3: duplicates count as received, so the loss may be negative.

@@ -5,6 +5,7 @@
 #include "media/codec.hpp"
 #include "media/comfort_noise.hpp"
 #include "media/frame.hpp"
+#include "media/quality.hpp"
 #include "media/rtcp.hpp"
 #include "media/rtp.hpp"
 #include "media/telephone_event.hpp"
@@ -164,6 +165,10 @@ public:
     void on_tick(TimePoint now, RtpSink& sink) noexcept;
 
     Stats stats() const noexcept;
+
+    /// What the peer's speech has suffered so far, for estimate_mos(). `round_trip`: of RTCP, where
+    /// known; without it the network counts as without delay.
+    Impairment impairment(std::optional<microseconds> round_trip) const noexcept;
 
     /// When the latest valid packet came, for the media timeout.
     std::optional<TimePoint> last_packet() const noexcept { return last_packet_; }

@@ -109,7 +109,10 @@ asio::awaitable<void> Session::run() {
         log::kv("received", stats.received),
         log::kv("lost", stats.lost),
         log::kv("rejected", stats.rejected),
-        log::kv("sent", stats.sent)
+        log::kv("sent", stats.sent),
+        log::kv("jitter_ms", stats.jitter_ms),
+        log::kv("round_trip_ms", stats.round_trip_ms),
+        log::kv("mos", stats.mos)
     );
     emit(CallEvent::Kind::ended, std::string{transports::to_string(end.reason)});
 }

@@ -240,6 +240,11 @@ MediaStats RtpLeg::stats() const noexcept {
     stats.late = received.late;
     stats.rejected += received.rejected;
     stats.jitter_ms = to_ms(received.jitter);
+    const auto round_trip = rtcp_ ? rtcp_->stats().round_trip : std::nullopt;
+    if (round_trip) stats.round_trip_ms = to_ms(*round_trip);
+    if (received.received > 0) {
+        stats.mos = media::estimate_mos(receiver_->impairment(round_trip));
+    }
     return stats;
 }
 
