@@ -28,7 +28,8 @@ struct PromiseSink final : media::RtpSink {
     std::uint64_t digits{0};
 
     void on_frame(media::FrameView frame, TimePoint arrived, bool is_concealed) noexcept override {
-        OAVC_ASSERT(frame.samples.size() == 160 && frame.rate == narrowband);
+        OAVC_ASSERT(frame.rate == narrowband || frame.rate == wideband);
+        OAVC_ASSERT(frame.samples.size() == samples_in(frame_time, frame.rate));
         OAVC_ASSERT(arrived >= last && arrived <= now);
         last = arrived;
         ++frames;
@@ -73,6 +74,15 @@ inline void fuzz_rtp(std::span<const std::byte> input) {
     config.telephone_event = media::PayloadType{101};
     config.reorder_packets = setup & 0x0F;
     config.reorder_wait = milliseconds{(setup >> 4 & 3) * 30};
+    if ((setup & 0x80) != 0) {  // every codec instead of G.711
+        config.payloads = {};
+        std::uint8_t type = 0;
+        for (const auto codec : media::all_codecs)
+            config.payloads.add({type++}, codec);
+        config.payloads.add({type++}, {media::Codec::l16, media::RtpClockRate{8'000}});
+        config.comfort_noise = media::PayloadType{type};
+        config.telephone_event->clock = {48'000};
+    }
     media::RtpReceiver receiver{config};
     PromiseSink sink;
     if ((setup & 0x40) != 0) receiver.start(sink.now);
@@ -131,6 +141,8 @@ inline void fuzz_rtp(std::span<const std::byte> input) {
                     next.timestamp = {in.u32()};
                 }
                 next.payload = std::span{payload}.first(in.u8() * std::size_t{6});
+                if ((step & 128) != 0)
+                    next.payload = in.take(std::min<std::size_t>(in.u8(), in.rest().size()));
                 if ((step & 8) != 0) {
                     std::array<std::byte, 4> event;
                     const auto bytes = in.take(4);
@@ -153,7 +165,7 @@ inline void fuzz_rtp(std::span<const std::byte> input) {
     }
     const auto stats = receiver.stats();
     OAVC_ASSERT(stats.frames == sink.frames && stats.digits == sink.digits);
-    OAVC_ASSERT(stats.concealed + stats.silent == sink.concealed);
+    OAVC_ASSERT(stats.concealed + stats.silent + stats.noise == sink.concealed);
     OAVC_ASSERT(stats.received + stats.duplicates <= datagrams);
     OAVC_ASSERT(stats.digits <= datagrams && stats.late <= datagrams);
     // At most a second is invented per packet or tick, and a packet is at most 1524 bytes.

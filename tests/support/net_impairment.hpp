@@ -20,6 +20,7 @@ class NetImpairment {
 public:
     struct Config {
         double loss{0};       ///< 0 … 1
+        double burst{1};      ///< how many packets a loss takes on average
         double duplicate{0};  ///< comes twice, the second time 5 ms later
         double reorder{0};    ///< takes `reorder_delay` more than its neighbours
         Clock::duration reorder_delay{milliseconds{30}};
@@ -38,7 +39,7 @@ public:
 
     void send(std::span<const std::byte> datagram, TimePoint now) {
         ++stats_.sent;
-        if (chance(config_.loss)) {
+        if (is_lost()) {
             ++stats_.lost;
             return;
         }
@@ -80,6 +81,13 @@ private:
         std::vector<std::byte> bytes;
     };
 
+    /// Gilbert's model: a good state that loses nothing and a bad one that loses everything.
+    bool is_lost() {
+        if (config_.burst <= 1) return chance(config_.loss);
+        const double good_to_bad = config_.loss / (config_.burst * (1 - config_.loss));
+        losing_ = losing_ ? !chance(1 / config_.burst) : chance(good_to_bad);
+        return losing_;
+    }
     bool chance(double probability) {
         return probability > 0 && std::bernoulli_distribution{probability}(random_);
     }
@@ -93,6 +101,7 @@ private:
     Config config_;
     std::mt19937_64 random_;
     TimePoint last_due_{};
+    bool losing_{false};
     std::vector<Flying> flying_;  ///< by time of arrival
     Stats stats_;
 };

@@ -32,7 +32,10 @@ std::string label(Encoding encoding) {
 
 /// A vowel at the rate of the encoding.
 test::Pcm speech(Encoding encoding, std::size_t samples) {
-    return test::buzz(samples, sample_rate(encoding));
+    static const auto wide = test::buzz(32'000, wideband);
+    auto pcm = test::resample(wide, wideband, sample_rate(encoding));
+    pcm.resize(samples);
+    return pcm;
 }
 
 std::vector<Bytes> encode_all(AudioEncoder& encoder, Samples pcm, milliseconds ptime) {
@@ -53,7 +56,8 @@ double likeness(Samples a, Samples b) {
         double ab = 0;
         double aa = 1;
         double bb = 1;
-        for (std::size_t i = 0; i + delay < std::min(a.size(), b.size()); ++i) {
+        for (std::size_t i = 0; i + delay < std::min({a.size(), b.size(), std::size_t{6'000}});
+             ++i) {
             const double x = a[i];
             const double y = b[i + delay];
             ab += x * y;
@@ -101,7 +105,7 @@ TEST(AudioCodec, SpeechSurvivesEveryCodecAtEveryPacketTime) {
             const bool possible = encoding.codec != Codec::opus || (ptime != 30 && ptime != 50);
             AudioEncoder encoder{encoding};
             AudioDecoder decoder{encoding};
-            const auto original = speech(encoding, encoder.rate().hz * 6 / 5);
+            const auto original = speech(encoding, encoder.rate().hz * 3 / 5);
             std::vector<Sample> heard;
             for (const auto& payload : encode_all(encoder, original, milliseconds{ptime})) {
                 const auto samples = samples_in(milliseconds{ptime}, decoder.rate());
