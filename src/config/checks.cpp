@@ -17,6 +17,9 @@ namespace {
 namespace fs = std::filesystem;
 
 class Checker {
+    static constexpr std::chrono::milliseconds whole_utterance{8'000};
+    static constexpr std::chrono::milliseconds margin{1'000};
+
 public:
     explicit Checker(Loaded& loaded) noexcept : loaded_{loaded}, config_{loaded.config} {}
 
@@ -248,6 +251,7 @@ private:
         if (uses(services.stt_provider, services.stt_fallback, "faster-whisper")) {
             check_file("stt.faster-whisper", "model_path", services.whisper.model_path);
         }
+        allow_for_whisper();
         check_deadlines();
         if (uses(services.stt_provider, services.stt_fallback, "pocketsphinx")) {
             check_file("stt.pocketsphinx", "phrases_file", services.pocketsphinx.phrases_file);
@@ -274,6 +278,24 @@ private:
                 );
             }
             check_file("llm.scripted", "dialogue_file", services.scripted.dialogue_file);
+        }
+    }
+
+    /// Whisper decodes an utterance as a whole after its end, which takes a processor core seconds:
+    /// the limits that are right for a recogniser that streams would take it for dead.
+    void allow_for_whisper() {
+        auto& services = config_.services;
+        if (services.stt_provider != "faster-whisper" && services.stt_fallback != "faster-whisper")
+            return;
+        if (!given("failover", "final_transcript")) {
+            services.failover.final_transcript = whole_utterance;
+            refresh("failover", "final_transcript");
+        }
+        if (!given("turns", "final_transcript")) {
+            const auto asked = services.failover.final_transcript;
+            auto& whole = config_.pipeline.turns.final_transcript;
+            whole = std::max(whole, asked * (services.stt_fallback.empty() ? 1 : 2) + margin);
+            refresh("turns", "final_transcript");
         }
     }
 

@@ -241,6 +241,18 @@ TEST_F(Load, MissingFilesAreReported) {
     EXPECT_THAT(all(load("[vad]\nmodel = gone.bin\n")), HasSubstr("[vad] model: there is no"));
 }
 
+TEST_F(Load, WhisperHasTimeToDecode) {
+    const auto whisper =
+        load("[stt]\nprovider = faster-whisper\nfallback_provider = vosk\n").config;
+    EXPECT_EQ(whisper.services.failover.final_transcript, 8s);
+    EXPECT_EQ(whisper.pipeline.turns.final_transcript, 17s);
+
+    const auto told =
+        load("[stt]\nprovider = faster-whisper\n[failover]\nfinal_transcript = 3s\n").config;
+    EXPECT_EQ(told.services.failover.final_transcript, 3s);
+    EXPECT_EQ(load("[stt]\nprovider = vosk\n").config.services.failover.final_transcript, 2500ms);
+}
+
 TEST_F(Load, HostedServicesNeedTheirKeysOnlyWhenTheyAreAsked) {
     EXPECT_TRUE(load("[tts.elevenlabs]\nspeed = 1.1\n").ok());
     const auto asked = load("[stt]\nprovider = deepgram\n[tts]\nfallback_provider = elevenlabs\n");
