@@ -41,11 +41,19 @@ void resolve(std::string& host, std::string_view key) {
 }  // namespace
 
 void resolve_names(config::Config& config) {
-    if (config.telephony.provider != "twilio") {
-        resolve(config.opensips.event_ip, "[telephony.opensips] event_ip");
-        resolve(config.opensips.mi_ip, "[telephony.opensips] mi_ip");
+    if (config.serves_rtp()) {
         resolve(config.rtp.bind_ip, "[telephony.rtp] bind_ip");
         resolve(config.rtp.advertised_ip, "[telephony.rtp] advertised_ip");
+    }
+    if (config.serves_sip()) {
+        resolve(config.sip.bind_ip, "[telephony.sip] bind_ip");
+        for (std::string& peer : config.sip.allowed_peers) {
+            resolve(peer, "[telephony.sip] allowed_peers");
+        }
+    }
+    if (config.serves_opensips()) {
+        resolve(config.opensips.event_ip, "[telephony.opensips] event_ip");
+        resolve(config.opensips.mi_ip, "[telephony.opensips] mi_ip");
         for (std::string& peer : config.opensips.allowed_peers) {
             resolve(peer, "[telephony.opensips] allowed_peers");
         }

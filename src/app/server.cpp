@@ -116,7 +116,7 @@ config::Config resolved(config::Config config) {
 
 /// Of calls by RTP; of no meaning where there are none.
 boost::asio::ip::address rtp_address(const config::Config& config) {
-    if (config.telephony.provider == "twilio") return {};
+    if (!config.serves_rtp()) return {};
     return boost::asio::ip::make_address(config.rtp.bind_ip);
 }
 
@@ -246,7 +246,7 @@ Server::Server(const config::Loaded& loaded) : parts_{std::make_unique<Parts>(lo
     parts.add_health();
     parts.api.register_on(parts.http);
     const transports::TransportFactory factory{
-        parts.config.rtp, parts.config.opensips, parts.config.twilio};
+        parts.config.rtp, parts.config.opensips, parts.config.sip, parts.config.twilio};
     const transports::ListenerContext context{
         parts.shards, parts.manager, parts.http, parts.rtp_ports, parts.log};
     parts.listeners = factory.make(parts.config.telephony.provider, context);
@@ -281,8 +281,9 @@ void Server::start() {
 std::string Server::banner() const {
     const Parts& parts = *parts_;
     const config::Config& c = parts.config;
-    const bool opensips = c.telephony.provider != "twilio";
-    const bool twilio = c.telephony.provider != "opensips";
+    const bool opensips = c.serves_opensips();
+    const bool sip = c.serves_sip();
+    const bool twilio = c.serves_twilio();
     const std::string base = fmt::format("http://{}:{}", reachable(c.api.host), parts.http.port());
 
     std::string text = fmt::format("oavc {}, configuration {}\n", OAVC_VERSION, parts.file);
@@ -293,15 +294,26 @@ std::string Server::banner() const {
         line(
             "opensips",
             fmt::format(
-                "events on udp {}:{}, commands to {}:{}, RTP on {} ports {} to {}",
+                "events on udp {}:{}, commands to {}:{}",
                 c.opensips.event_ip,
                 c.opensips.event_port,
                 c.opensips.mi_ip,
-                c.opensips.mi_port,
-                c.rtp.bind_ip,
-                c.rtp.port_start,
-                c.rtp.port_end
+                c.opensips.mi_port
             )
+        );
+    }
+    if (sip) {
+        std::string what =
+            fmt::format("udp{} {}:{}", c.sip.tcp ? " and tcp" : "", c.sip.bind_ip, c.sip.port);
+        if (c.sip.tls_port != 0) what += fmt::format(", tls {}", c.sip.tls_port);
+        what += fmt::format(", for {}", fmt::join(c.sip.allowed_peers, ", "));
+        if (!c.sip.registrar.empty()) what += ", registered at " + c.sip.registrar;
+        if (!c.sip.proxy.empty()) what += ", calls out through " + c.sip.proxy;
+        line("sip", what);
+    }
+    if (opensips || sip) {
+        line(
+            "rtp", fmt::format("{} ports {} to {}", c.rtp.bind_ip, c.rtp.port_start, c.rtp.port_end)
         );
     }
     if (twilio) {
@@ -340,9 +352,10 @@ std::string Server::banner() const {
             or_cores(c.pipeline.limits.workers)
         )
     );
-    line(
-        "try", fmt::format("oavc call -c {} --via {}", parts.file, opensips ? "opensips" : "twilio")
-    );
+    if (opensips || twilio) {
+        const auto* via = opensips ? "opensips" : "twilio";
+        line("try", fmt::format("oavc call -c {} --via {}", parts.file, via));
+    }
     return text;
 }
 

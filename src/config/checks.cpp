@@ -24,12 +24,10 @@ public:
     explicit Checker(Loaded& loaded) noexcept : loaded_{loaded}, config_{loaded.config} {}
 
     void run() {
-        const std::string& provider = config_.telephony.provider;
-        if (provider != "twilio") {
-            check_rtp();
-            check_opensips();
-        }
-        if (provider != "opensips") check_twilio();
+        if (config_.serves_rtp()) check_rtp();
+        if (config_.serves_opensips()) check_opensips();
+        if (config_.serves_sip()) check_sip();
+        if (config_.serves_twilio()) check_twilio();
         check_services();
         check_vad();
         check_agents();
@@ -153,6 +151,43 @@ private:
                 "allowed_peers",
                 "is empty, so every event would be ignored; name OpenSIPS's address"
             );
+        }
+    }
+
+    void check_sip() {
+        auto& sip = config_.sip;
+        const auto& rtp = config_.rtp;
+        constexpr std::string_view section = "telephony.sip";
+        for (const auto port : {sip.port, sip.tls_port}) {
+            if (port == 0 || port < rtp.port_start || port > rtp.port_end) continue;
+            report(
+                Severity::error,
+                section,
+                port == sip.port ? "port" : "tls_port",
+                fmt::format(
+                    "{} lies among the RTP ports {} to {}", port, rtp.port_start, rtp.port_end
+                )
+            );
+        }
+        if (config_.telephony.provider != "sip" && !given(section, "allowed_peers") &&
+            sip.allowed_peers != config_.opensips.allowed_peers) {
+            // One OpenSIPS, named once.
+            sip.allowed_peers = config_.opensips.allowed_peers;
+            refresh(section, "allowed_peers");
+        }
+        if (sip.allowed_peers.empty()) {
+            report(
+                Severity::error,
+                section,
+                "allowed_peers",
+                "is empty, so every call would be ignored; name the proxy's address"
+            );
+        }
+        if (sip.tls_port != 0 && (sip.tls_certificate.empty() || sip.tls_key.empty())) {
+            report(Severity::error, section, "tls_port", "needs tls_certificate and tls_key");
+        }
+        if (!sip.registrar.empty() && sip.username.empty()) {
+            report(Severity::error, section, "registrar", "needs username: whom to register?");
         }
     }
 

@@ -6,6 +6,7 @@
 #include "services/config.hpp"
 #include "transports/opensips/config.hpp"
 #include "transports/rtp/config.hpp"
+#include "transports/sip/config.hpp"
 #include "transports/twilio/config.hpp"
 
 #include <string>
@@ -14,7 +15,7 @@ namespace oavc::config {
 
 /// [telephony]
 struct TelephonyConfig {
-    std::string provider{"opensips"};  ///< opensips, twilio or both
+    std::string provider{"opensips"};  ///< opensips, sip, twilio or both
     std::string fallback_provider;     ///< empty: none
 };
 
@@ -24,11 +25,27 @@ struct Config {
     TelephonyConfig telephony;
     transports::rtp::Config rtp;
     transports::opensips::Config opensips;
+    transports::sip_ua::Config sip;
     transports::twilio::Config twilio;
     services::Config services;
     pipeline::Config pipeline;
     api::Config api;
     log::Settings logging;
+
+    // Which listeners there are.
+    bool serves_opensips() const {
+        return (telephony.provider == "opensips" || telephony.provider == "both") &&
+               opensips.mode != "sip";
+    }
+    bool serves_sip() const {
+        return telephony.provider == "sip" ||
+               ((telephony.provider == "opensips" || telephony.provider == "both") &&
+                opensips.mode != "events");
+    }
+    bool serves_twilio() const {
+        return telephony.provider == "twilio" || telephony.provider == "both";
+    }
+    bool serves_rtp() const { return serves_opensips() || serves_sip(); }
 };
 
 }  // namespace oavc::config

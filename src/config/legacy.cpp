@@ -6,7 +6,6 @@ namespace oavc::config {
 
 namespace {
 
-constexpr std::string_view no_sip = "there is no SIP listener yet";
 constexpr std::string_view no_need = "not needed here";
 constexpr std::string_view no_metrics = "/metrics is always served";
 constexpr std::string_view no_audio = "audio formats are negotiated for each call";
@@ -29,10 +28,14 @@ constexpr Legacy keys[]{
     {"opensips", "mi_transport", {}, {}, Rewrite::ignored, "MI is always spoken by datagram"},
     {"engine", "event_ip", "telephony.opensips", "event_ip", Rewrite::same, {}},
     {"engine", "event_port", "telephony.opensips", "event_port", Rewrite::same, {}},
-    {"engine", "sip_ip", {}, {}, Rewrite::ignored, no_sip},
-    {"engine", "sip_port", {}, {}, Rewrite::ignored, no_sip},
-    {"oavc", "*", {}, {}, Rewrite::ignored, no_sip},
-    {"sip", "*", {}, {}, Rewrite::ignored, no_sip},
+    {"engine", "sip_ip", "telephony.sip", "bind_ip", Rewrite::same, {}},
+    {"engine", "sip_port", "telephony.sip", "port", Rewrite::same, {}},
+    {"oavc", "host", "telephony.sip", "bind_ip", Rewrite::same, {}},
+    {"oavc", "sip_port", "telephony.sip", "port", Rewrite::same, {}},
+    {"oavc", "*", {}, {}, Rewrite::ignored, no_need},
+    {"sip", "host", "telephony.sip", "bind_ip", Rewrite::same, {}},
+    {"sip", "port", "telephony.sip", "port", Rewrite::same, {}},
+    {"sip", "*", {}, {}, Rewrite::ignored, no_need},
     {"rtp", "min_port", "telephony.rtp", "port_start", Rewrite::same, {}},
     {"rtp", "max_port", "telephony.rtp", "port_end", Rewrite::same, {}},
     {"rtp", "bind_ip", "telephony.rtp", "bind_ip", Rewrite::same, {}},
@@ -122,9 +125,9 @@ constexpr Legacy environment[]{
      Rewrite::ignored,
      "each wait has a limit of its own in [turns]"},
     {{}, "PIPELINE_MAX_ERRORS", {}, {}, Rewrite::ignored, no_need},
-    {{}, "SIP_HOST", {}, {}, Rewrite::ignored, no_sip},
-    {{}, "SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
-    {{}, "AI_BACKEND_SIP_PORT", {}, {}, Rewrite::ignored, no_sip},
+    {{}, "SIP_HOST", "telephony.sip", "bind_ip", Rewrite::same, {}},
+    {{}, "SIP_PORT", "telephony.sip", "port", Rewrite::same, {}},
+    {{}, "AI_BACKEND_SIP_PORT", "telephony.sip", "port", Rewrite::same, {}},
     {{}, "VOSK_WEBSOCKET_URL", "stt.vosk", "url", Rewrite::same, {}},
     {{}, "LLAMA_WEBSOCKET_URL", "llm.llama", "url", Rewrite::same, {}},
     {{}, "LLAMA_MODEL", {}, {}, Rewrite::ignored, "the server has one model"},

@@ -497,9 +497,10 @@ private:
     void forgive_unused_sections() {
         const Config& c = loaded_.config;
         const auto used = [&](std::string_view section) {
-            if (section == "telephony.twilio") return c.telephony.provider != "opensips";
-            if (section == "telephony.opensips" || section == "telephony.rtp")
-                return c.telephony.provider != "twilio";
+            if (section == "telephony.twilio") return c.serves_twilio();
+            if (section == "telephony.opensips") return c.serves_opensips();
+            if (section == "telephony.sip") return c.serves_sip();
+            if (section == "telephony.rtp") return c.serves_rtp();
             if (section.starts_with("stt.")) return section.substr(4) == c.services.stt_provider;
             if (section.starts_with("llm.")) return section.substr(4) == c.services.llm_provider;
             if (section.starts_with("tts.")) return section.substr(4) == c.services.tts_provider;

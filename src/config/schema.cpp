@@ -26,6 +26,7 @@ const std::vector<Key>& table() {
         std::vector<Key> all;
         for (auto part :
              {telephony_keys,
+              sip_keys,
               stt_keys,
               llm_keys,
               tts_keys,
@@ -47,6 +48,8 @@ constexpr SectionHelp section_table[]{
      "`[telephony.opensips]` are other names of these keys."},
     {"telephony.opensips",
      "Calls through OpenSIPS: its events come in, commands go to its management interface."},
+    {"telephony.sip",
+     "Calls by SIP: our user agent behind OpenSIPS, another proxy or a PBX."},
     {"telephony.twilio", "Calls through Twilio: webhook and Media Streams on the HTTP port."},
     {"stt", "Speech to text."},
     {"stt.vosk", "A Vosk server, over WebSocket: streaming, many languages."},

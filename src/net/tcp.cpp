@@ -86,7 +86,63 @@ private:
     const std::shared_ptr<TcpState> state_;
 };
 
+class PlainTcpListener final : public TcpListener {
+public:
+    PlainTcpListener(tcp::acceptor acceptor, std::size_t max_queued_bytes)
+        : acceptor_{std::move(acceptor)}, max_queued_bytes_{max_queued_bytes} {
+        error_code ignored;
+        port_ = acceptor_.local_endpoint(ignored).port();
+    }
+
+    std::uint16_t port() const noexcept override { return port_; }
+
+    asio::awaitable<Result<AcceptedTcp>> accept() override {
+        auto [error, socket] = co_await acceptor_.async_accept(as_result);
+        if (error) co_return error;
+        error_code ignored;
+        socket.set_option(tcp::no_delay{true}, ignored);
+        AcceptedTcp out;
+        const auto remote = socket.remote_endpoint(ignored);
+        auto address = remote.address();
+        if (address.is_v6() && address.to_v6().is_v4_mapped()) {
+            address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+        }
+        out.address = address.to_string();
+        out.port = remote.port();
+        out.stream = std::make_unique<PlainTcpStream>(
+            std::make_shared<TcpState>(std::move(socket), max_queued_bytes_)
+        );
+        co_return out;
+    }
+
+private:
+    tcp::acceptor acceptor_;
+    const std::size_t max_queued_bytes_;
+    std::uint16_t port_{0};
+};
+
 }  // namespace
+
+Result<std::unique_ptr<TcpListener>> tcp_listen(
+    async::Shard& shard,
+    const std::string& address,
+    std::uint16_t port,
+    std::size_t max_queued_bytes
+) {
+    error_code error;
+    const tcp::endpoint local{asio::ip::make_address(address, error), port};
+    if (error) return error;
+    tcp::acceptor acceptor{shard.context()};
+    acceptor.open(local.protocol(), error);
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
+    if (!error) acceptor.bind(local, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (!error) acceptor.non_blocking(true, error);
+    if (error) return error;
+    std::unique_ptr<TcpListener> out =
+        std::make_unique<PlainTcpListener>(std::move(acceptor), max_queued_bytes);
+    return out;
+}
 
 asio::awaitable<Result<std::unique_ptr<TcpStream>>> tcp_connect(
     async::Shard& shard, std::string text, Clock::duration limit, std::size_t max_queued_bytes

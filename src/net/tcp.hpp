@@ -7,6 +7,7 @@
 #include "net/errors.hpp"
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -35,6 +36,32 @@ asio::awaitable<Result<std::unique_ptr<TcpStream>>> tcp_connect(
     async::Shard& shard,
     std::string url,
     Clock::duration limit,
+    std::size_t max_queued_bytes = 1u << 20
+);
+
+/// A connection that somebody opened to us.
+struct AcceptedTcp {
+    std::unique_ptr<TcpStream> stream;
+    std::string address;  ///< numeric, IPv4-mapped ones as IPv4
+    std::uint16_t port{0};
+};
+
+/// Accepts TCP connections on one port. Owner and thread: the shard's.
+class TcpListener {
+public:
+    virtual ~TcpListener() = default;
+    virtual std::uint16_t port() const noexcept = 0;
+
+    /// The next connection. Cancellable. Fails when closed, or when the system has no place for
+    /// another: wait a little then.
+    virtual asio::awaitable<Result<AcceptedTcp>> accept() = 0;
+};
+
+/// Binds exclusively and listens; port 0: any free one. Errors: asio::error.
+Result<std::unique_ptr<TcpListener>> tcp_listen(
+    async::Shard& shard,
+    const std::string& address,
+    std::uint16_t port,
     std::size_t max_queued_bytes = 1u << 20
 );
 

@@ -6,6 +6,7 @@
 #include "transports/opensips/config.hpp"
 #include "transports/rtp/config.hpp"
 #include "transports/rtp/rtp_ports.hpp"
+#include "transports/sip/config.hpp"
 #include "transports/twilio/config.hpp"
 
 #include <memory>
@@ -31,7 +32,9 @@ struct ListenerContext {
 /// here.
 class TransportFactory {
 public:
-    TransportFactory(rtp::Config rtp, opensips::Config opensips, twilio::Config twilio);
+    TransportFactory(
+        rtp::Config rtp, opensips::Config opensips, sip_ua::Config sip, twilio::Config twilio
+    );
 
     /// `provider`: one of known_providers. Throws std::runtime_error "Unknown provider: 'x' …".
     std::vector<std::unique_ptr<Listener>> make(
@@ -41,6 +44,7 @@ public:
 private:
     const rtp::Config rtp_;
     const opensips::Config opensips_;
+    const sip_ua::Config sip_;
     const twilio::Config twilio_;
 };
 

@@ -6,6 +6,7 @@
 namespace oavc::transports {
 
 /// What [telephony] provider may be; TransportFactory makes the listeners of each.
-inline constexpr std::array<std::string_view, 3> known_providers{"opensips", "twilio", "both"};
+inline constexpr std::array<std::string_view, 4> known_providers{
+    "opensips", "sip", "twilio", "both"};
 
 }  // namespace oavc::transports

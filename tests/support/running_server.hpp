@@ -109,6 +109,7 @@ private:
             {"OAVC_API_PORT", port(0)},
             {"OAVC_TELEPHONY_OPENSIPS_EVENT_PORT", port(1)},
             {"OAVC_TELEPHONY_OPENSIPS_MI_PORT", port(2)},
+            {"OAVC_TELEPHONY_SIP_PORT", port(3)},
             {"OAVC_TELEPHONY_RTP_PORT_START", port(4)},
             {"OAVC_TELEPHONY_RTP_PORT_END", port(23)},
             {"OAVC_LIMITS_MAX_CALLS", "10"},

@@ -11,6 +11,7 @@
 namespace oavc::config {
 
 std::vector<Key> telephony_keys();
+std::vector<Key> sip_keys();
 std::vector<Key> stt_keys();
 std::vector<Key> llm_keys();
 std::vector<Key> tts_keys();

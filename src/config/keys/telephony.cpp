@@ -51,6 +51,13 @@ std::vector<Key> telephony_keys() {
          "A call without RTP for this long, and not on hold, ends."},
 
         {"telephony.opensips",
+         "mode",
+         [](Target t) -> Field { return &t.config.opensips.mode; },
+         Choice{{"events", "sip", "both"}},
+         "How OpenSIPS hands calls over: by events, by relaying the INVITE to `[telephony.sip]`, "
+         "or "
+         "either."},
+        {"telephony.opensips",
          "event_ip",
          [](Target t) -> Field { return &t.config.opensips.event_ip; },
          Host{},

@@ -10,6 +10,9 @@ namespace oavc::transports::opensips {
 
 /// [telephony.opensips]
 struct Config {
+    /// How OpenSIPS hands calls over: "events" (b2b_entities, our MI), "sip" (it relays INVITEs to
+    /// our SIP user agent) or "both" at once.
+    std::string mode{"both"};
     std::string event_ip{"0.0.0.0"};  ///< where events are received
     std::uint16_t event_port{8090};
     /// What OpenSIPS is told to send events to ("ip:port"); empty: event_ip:event_port, or

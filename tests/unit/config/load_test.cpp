@@ -71,7 +71,7 @@ TEST_F(Load, ListsAllProblemsAtOnceInTheOrderOfTheFile) {
     );
     EXPECT_EQ(
         all(loaded),
-        "test.ini:2: error: Unknown provider: 'skype' for [telephony] provider (known: opensips, "
+        "test.ini:2: error: Unknown provider: 'skype' for [telephony] provider (known: opensips, sip, "
         "twilio, both)\n"
         "test.ini:4: warning: unknown key `prot` in [api]; did you mean `port`?\n"
         "test.ini:5: error: [api] port: \"many\" is not a whole number (0 … 65535)\n"
@@ -329,6 +329,9 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
     EXPECT_EQ(c.opensips.mi_ip, "10.1.1.1");
     EXPECT_EQ(c.opensips.event_ip, "10.1.1.2");
     EXPECT_EQ(c.opensips.event_port, 8091);
+    EXPECT_EQ(c.sip.bind_ip, "0.0.0.0");
+    EXPECT_EQ(c.sip.port, 8089);
+    EXPECT_TRUE(c.serves_sip());
     EXPECT_EQ(c.rtp.port_end, 35100);
     EXPECT_EQ(c.rtp.advertised_ip, "192.0.2.7");
     EXPECT_EQ(c.services.failover.first_token, 7500ms);

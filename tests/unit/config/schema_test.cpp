@@ -91,7 +91,7 @@ TEST(Schema, RefusesValuesOutsideTheirRuleInWords) {
     EXPECT_THAT(wrong("telephony.twilio", "token_ttl", "1500ms"), HasSubstr("whole seconds"));
     EXPECT_EQ(
         wrong("telephony", "provider", "skype"),
-        "Unknown provider: 'skype' for [telephony] provider (known: opensips, twilio, both)"
+        "Unknown provider: 'skype' for [telephony] provider (known: opensips, sip, twilio, both)"
     );
     EXPECT_THAT(wrong("stt", "provider", "x"), HasSubstr("Unknown provider: 'x'"));
 }
