@@ -64,6 +64,7 @@ std::vector<TurnRecord> turns_of(std::span<const LoggedEvent> events) {
             case Kind::speech_started:
             case Kind::partial:
             case Kind::digit:
+            case Kind::control:
             case Kind::held:
             case Kind::ended:
                 break;

@@ -2,6 +2,7 @@
 
 #include "config/load.hpp"
 #include "config/schema.hpp"
+#include "pipeline/transfer_target.hpp"
 
 #include <fmt/format.h>
 
@@ -383,6 +384,22 @@ private:
                 "match",
                 "takes every call, so no agent below it is ever reached"
             );
+        }
+        for (const auto& agent : agents) {
+            const bool common = &agent == &agents.back();
+            if (!common && agent.transfer_targets == agents.back().transfer_targets) continue;
+            for (const auto& item : agent.transfer_targets) {
+                if (pipeline::parse_transfer_target(item)) continue;
+                report(
+                    Severity::error,
+                    common ? "agent" : fmt::format("agent.{}", to_section(agent.name)),
+                    "transfer_targets",
+                    fmt::format(
+                        "'{}' is not written like name:target, such as sales:sip:sales@example.com",
+                        item
+                    )
+                );
+            }
         }
     }
 

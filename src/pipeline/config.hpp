@@ -27,6 +27,18 @@ struct AgentConfig {
     std::size_t memory_turns{20};
     bool use_tools{true};     ///< the model may end or transfer the call, where it knows functions
     std::string transfer_to;  ///< where its transfer_call leads; empty: not offered
+    std::vector<std::string> transfer_targets;  ///< "name:target"; the model names one
+    bool attended_transfer{false};  ///< the target is asked first, where the carrier can
+    std::chrono::seconds transfer_patience{30};  ///< … and has so long to answer
+    std::string not_connected{"I am sorry, I could not connect you. How else can I help?"};
+    bool allow_send_digits{false};  ///< the model may press keys
+    // What keys of the caller do: "ignore", "interrupt", "collect".
+    std::string digits{"interrupt"};
+    std::size_t digit_count{20};        ///< an entry is complete with so many
+    milliseconds digit_timeout{3000};   ///< … or after so long without another
+    std::string digit_terminator{"#"};  ///< … or with this key; "none"
+    bool model_sees_digits{true};       ///< false: it is told how many there were
+    bool reveal_digits{false};          ///< in logs, events, API and transcript
     /// Said when the model needs longer than `filler_after` for its first sentence; empty: nothing.
     std::string filler_sentence;
     milliseconds filler_after{1500};

@@ -1,17 +1,36 @@
 #include "pipeline/conversation.hpp"
 
+#include <utility>
+
 namespace oavc::pipeline {
 
 using services::ChatMessage;
 
-void Conversation::user_said(std::string text) {
+void Conversation::user_said(std::string text, std::optional<std::string> keys) {
+    ChatMessage said{ChatMessage::Role::user, std::move(text)};
+    said.keys = std::move(keys);
     if (!memory_.empty() && memory_.back().role == ChatMessage::Role::user) {
-        memory_.back().text = std::move(text);
+        memory_.back() = std::move(said);
         return;
     }
-    memory_.push_back({ChatMessage::Role::user, std::move(text)});
-    while (memory_.size() > 2 * turns_)
+    memory_.push_back(std::move(said));
+    // A result without the call that it belongs to is an error to every chat API.
+    while (memory_.size() > 2 * turns_ || memory_.front().role == ChatMessage::Role::tool)
         memory_.pop_front();
+}
+
+void Conversation::called(std::vector<services::ToolCall> calls, std::vector<std::string> results) {
+    if (calls.empty()) return;
+    if (memory_.empty() || memory_.back().role != ChatMessage::Role::assistant) {
+        memory_.push_back({ChatMessage::Role::assistant, {}});
+    }
+    memory_.back().tool_calls = calls;
+    for (std::size_t i = 0; i < calls.size() && i < results.size(); ++i) {
+        ChatMessage result{ChatMessage::Role::tool, std::move(results[i])};
+        result.tool_call_id = std::move(calls[i].id);
+        result.tool_name = std::move(calls[i].name);
+        memory_.push_back(std::move(result));
+    }
 }
 
 void Conversation::assistant_heard(std::string_view text, bool interrupted) {

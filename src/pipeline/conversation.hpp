@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <deque>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,8 +19,12 @@ public:
         : system_prompt_{std::move(system_prompt)}, turns_{turns} {}
 
     /// The caller's turn. When nobody heard an answer to the turn before, this one replaces it (it
-    /// contains its words).
-    void user_said(std::string text);
+    /// contains its words). `keys`: see ChatMessage.
+    void user_said(std::string text, std::optional<std::string> keys = {});
+
+    /// What the model wanted to have done behind its reply, and what became of it: as many results
+    /// as calls.
+    void called(std::vector<services::ToolCall> calls, std::vector<std::string> results);
 
     /// What the caller heard of our reply; `interrupted` marks it for the model. Empty: nothing.
     void assistant_heard(std::string_view text, bool interrupted);

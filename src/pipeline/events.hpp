@@ -33,7 +33,8 @@ struct CallEvent {
         reply_started,   ///< first voiced sample of a reply left; `latency` is settled
         barge_in,        ///< the caller interrupted; `reaction` = onset → our silence
         heard,           ///< `text`: what of the reply the caller heard; ends the turn
-        digit,           ///< a key was pressed (which one is secret)
+        digit,           ///< a key was pressed; `text`: which, unless that is secret
+        control,         ///< `text`: what was done to the call, and how it ended: "transfer: busy"
         held,            ///< `text`: "on" or "off"
         ended,           ///< `text`: why
     };

@@ -1,11 +1,17 @@
 #include "pipeline/manager.hpp"
 
+#include "async/signal.hpp"
 #include "pipeline/session.hpp"
+#include "transports/errors.hpp"
+
+#include <boost/asio/error.hpp>
 
 #include <algorithm>
 #include <exception>
+#include <optional>
 #include <regex>
 #include <string>
+#include <utility>
 
 namespace oavc::pipeline {
 
@@ -88,13 +94,90 @@ asio::awaitable<void> PipelineManager::run_call(
     Session session{shard, std::move(transport), std::move(context)};
     auto& running = sessions_[shard.index()]->running;
     running.push_back(&session);
+    const std::string names[]{session.id().value, session.info().native_id};
+    {
+        const std::lock_guard lock{where_mutex_};
+        for (const auto& name : names)
+            where_[name] = shard.index();
+    }
     try {
         co_await session.run();
     } catch (const std::exception& error) {
         // One call dies, not the process; the session's destructor asserts that nothing is left.
         log_.error("a call failed", log::kv("error", std::string_view{error.what()}));
     }
+    {
+        const std::lock_guard lock{where_mutex_};
+        for (const auto& name : names)
+            where_.erase(name);
+    }
     std::erase(running, &session);
+}
+
+namespace {
+
+/// An outcome on its way from a call's shard to whoever asked. Destroyed uncalled, it is `gone`.
+class Outcome {
+public:
+    explicit Outcome(async::Shard& asker) : asker_{asker}, changed_{asker.executor()} {}
+
+    asio::awaitable<Result<void>> wait() {
+        while (!outcome_) {
+            if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
+        }
+        if (*outcome_) co_return *outcome_;
+        co_return Result<void>{};
+    }
+
+    /// What the call is given: tells `outcome` once, on the asker's shard.
+    static std::function<void(error_code)> sender(std::shared_ptr<Outcome> outcome) {
+        struct Promise {
+            std::shared_ptr<Outcome> outcome;
+            ~Promise() { tell(transports::CallControlErrc::gone); }
+            void tell(error_code value) {
+                if (!outcome) return;
+                auto& asker = outcome->asker_;
+                asker.post([outcome = std::move(outcome), value] {
+                    outcome->outcome_ = value;
+                    outcome->changed_.notify();
+                });
+            }
+        };
+        auto promise = std::make_shared<Promise>();
+        promise->outcome = std::move(outcome);
+        return [promise = std::move(promise)](error_code value) { promise->tell(value); };
+    }
+
+private:
+    async::Shard& asker_;
+    async::Signal changed_;
+    std::optional<error_code> outcome_;
+};
+
+}  // namespace
+
+asio::awaitable<Result<void>> PipelineManager::command(
+    async::Shard& here, std::string call, CallCommand command
+) {
+    std::size_t index = 0;
+    {
+        const std::lock_guard lock{where_mutex_};
+        const auto found = where_.find(call);
+        if (found == where_.end()) co_return transports::CallControlErrc::gone;
+        index = found->second;
+    }
+    const auto outcome = std::make_shared<Outcome>(here);
+    shards_[index].post([sessions = sessions_[index].get(),
+                         call = std::move(call),
+                         command = std::move(command),
+                         done = Outcome::sender(outcome)]() mutable {
+        for (Session* session : sessions->running) {
+            if (session->id().value != call && session->info().native_id != call) continue;
+            return session->obey(std::move(command), std::move(done));
+        }
+    });
+    const auto done = co_await outcome->wait();
+    co_return done;
 }
 
 asio::awaitable<void> PipelineManager::make_phrases(async::Shard& shard) {

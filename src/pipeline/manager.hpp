@@ -4,6 +4,7 @@
 #include "base/time.hpp"
 #include "media/vad.hpp"
 #include "observability/log.hpp"
+#include "pipeline/call_command.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/events.hpp"
 #include "pipeline/phrase_cache.hpp"
@@ -15,7 +16,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
+#include <string>
 #include <vector>
 
 namespace oavc::pipeline {
@@ -34,6 +39,7 @@ struct Services {
 /// Orchestrates calls: admits them, makes one Session for each, and ends them in an orderly way.
 /// Thread: any; each Session lives on its call's shard.
 class PipelineManager final : public transports::CallHandler,
+                              public CallCommands,
                               private transports::AdmissionSlot::Owner {
 public:
     /// `observers` get every call's events; borrowed, thread-safe.
@@ -54,6 +60,9 @@ public:
         std::unique_ptr<transports::Transport> transport,
         transports::AdmissionSlot slot
     ) override;
+
+    asio::awaitable<Result<void>> command(async::Shard& here, std::string call, CallCommand command)
+        override;
 
     /// Makes the agents' fixed sentences ready (PhraseCache). Ends when all are; cancellable.
     asio::awaitable<void> make_phrases(async::Shard& shard);
@@ -90,6 +99,9 @@ private:
     std::vector<std::unique_ptr<ShardSessions>> sessions_;
     struct Agents;
     std::unique_ptr<Agents> agents_;
+    /// On which shard a call runs, by its session's id and by the carrier's.
+    std::mutex where_mutex_;
+    std::map<std::string, std::size_t, std::less<>> where_;
     // State.
     std::atomic<std::size_t> active_{0};
     std::atomic<std::uint64_t> total_{0};

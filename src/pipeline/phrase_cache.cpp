@@ -39,6 +39,9 @@ std::vector<Wanted> wanted_of(std::span<const AgentConfig> agents) {
         want(agent, agent.goodbye, true);
         want(agent, agent.not_understood, false);
         want(agent, agent.idle_sentence, false);
+        if (!agent.transfer_to.empty() || !agent.transfer_targets.empty()) {
+            want(agent, agent.not_connected, false);
+        }
         want(agent, agent.filler_sentence, false);
     }
     return wanted;

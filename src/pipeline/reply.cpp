@@ -1,7 +1,6 @@
 #include "pipeline/reply.hpp"
 
 #include "media/level.hpp"
-#include "pipeline/call_tools.hpp"
 #include "pipeline/sentence_aggregator.hpp"
 #include "services/errors.hpp"
 
@@ -76,26 +75,20 @@ asio::awaitable<void> Reply::think(services::LlmRequest request) {
         }
         context_.owner.on_token(*this);
         model_ = answer->served();
-        if (next->kind == LlmEvent::Kind::tool_call) *next = as_action(next->tool, context_.agent);
         switch (next->kind) {
             case LlmEvent::Kind::text:
                 sentences.push(next->text);
-                break;
-            case LlmEvent::Kind::transfer:
-                context_.owner.on_end_of_call(*this, std::move(next->text));
-                break;
-            case LlmEvent::Kind::hang_up:
-                context_.owner.on_end_of_call(*this, {});
                 break;
             case LlmEvent::Kind::restart:
                 sentences.reset();
                 restarted_ = true;
                 break;
+            case LlmEvent::Kind::transfer:
+            case LlmEvent::Kind::hang_up:
+            case LlmEvent::Kind::send_digits:
+            case LlmEvent::Kind::collect:
             case LlmEvent::Kind::tool_call:
-                context_.log.warn(
-                    "the model called a function that does not exist",
-                    log::kv("name", next->tool.name)
-                );
+                context_.owner.on_sequel(*this, std::move(*next));
                 break;
         }
         while (auto sentence = sentences.next())

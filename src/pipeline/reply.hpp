@@ -33,8 +33,9 @@ public:
     virtual void on_audio(const Reply& reply) = 0;     ///< the voice goes on
     virtual void on_complete(const Reply& reply) = 0;  ///< all its audio is in the playout queue
     virtual void on_failed(const Reply& reply) = 0;    ///< model or voice did; nothing follows
-    /// The model ends the call behind this reply. `transfer_to`: where it goes; empty: nowhere.
-    virtual void on_end_of_call(const Reply& reply, std::string transfer_to) = 0;
+    /// The model wants something to be done once this reply was heard: every kind of event but
+    /// text and restart.
+    virtual void on_sequel(const Reply& reply, services::LlmEvent event) = 0;
     virtual void on_exception(std::exception_ptr error) = 0;  ///< a bug, or no memory
 
 protected:

@@ -5,10 +5,13 @@
 #include "media/level.hpp"
 #include "pipeline/call_tools.hpp"
 #include "pipeline/sentence_aggregator.hpp"
+#include "transports/errors.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/this_coro.hpp>
 #include <boost/system/system_error.hpp>
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
@@ -23,6 +26,37 @@ namespace {
 
 /// Services are local or warm: one that needs longer than this to open is down.
 constexpr auto open_limit = 3s;
+
+/// A reply with more behind it than this is a model gone wild.
+constexpr std::size_t most_steps = 8;
+
+/// So often a model is told that what it wanted has failed, before the caller is.
+constexpr std::size_t most_reports = 3;
+
+/// What waits to be said for somebody at the API.
+constexpr std::size_t most_announcements = 16;
+
+DigitRules rules_of(const services::KeypadRequest& request) {
+    DigitRules rules;
+    rules.count = request.count;
+    rules.first = request.first;
+    rules.terminator = request.terminator;
+    return rules;
+}
+
+DigitRules digit_rules(const AgentConfig& agent) {
+    DigitRules rules;
+    rules.count = agent.digit_count;
+    rules.next = agent.digit_timeout;
+    const auto& terminator = agent.digit_terminator;
+    rules.terminator = terminator.size() == 1 ? terminator.front() : '\0';
+    return rules;
+}
+
+turns::KeyUse key_use(const AgentConfig& agent) {
+    if (agent.digits == "collect") return turns::KeyUse::collect;
+    return agent.digits == "ignore" ? turns::KeyUse::ignore : turns::KeyUse::interrupt;
+}
 
 /// "openai", or "ollama (failed over)"; empty: nobody. `service`: who it is unless it says so.
 std::string served_by(const std::optional<services::Served>& served, std::string_view service) {
@@ -56,10 +90,12 @@ Session::Session(
       conversation_{context_.agent.system_prompt, context_.agent.memory_turns},
       playout_{transport_->format()},
       tasks_{
-          shard.executor(), [this](std::exception_ptr error) {
+          shard.executor(),
+          [this](std::exception_ptr error) {
               log_.error("a task of the call failed; the call ends", log::kv("error", what(error)));
               leaving_ = true;
-          }} {}
+          }},
+      collector_{digit_rules(context_.agent)} {}
 
 Session::~Session() = default;
 
@@ -253,18 +289,194 @@ void Session::say_goodbye() {
 }
 
 asio::awaitable<void> Session::leave() {
-    if (!transfer_target_.empty()) {
-        const auto done = co_await transport_->transfer(transfer_target_);
+    if (apologised_ && !context_.agent.fallback_number.empty()) {
+        const auto done = co_await transfer(context_.agent.fallback_number, false, {});
         if (done) co_return;  // the carrier ends our leg
-        log_.warn("transfer failed", log::kv("error", done.error()));
     }
     co_await transport_->hang_up();
+}
+
+// --- Call control -----------------------------------------------------------------------------
+
+void Session::control(std::string_view what, const error_code& outcome) {
+    if (outcome == asio::error::operation_aborted) return;  // the call ended first
+    const auto how = outcome ? outcome.message() : std::string{"done"};
+    if (outcome) {
+        log_.warn("call control failed", log::kv("what", what), log::kv("error", outcome));
+    } else {
+        log_.info("call control", log::kv("what", what));
+    }
+    emit(CallEvent::Kind::control, fmt::format("{}: {}", what, how));
+}
+
+asio::awaitable<Result<void>> Session::transfer(
+    std::string target, bool attended, milliseconds patience
+) {
+    const bool asks_first = attended && transport_->controls().attended_transfer;
+    auto request = asks_first ? transport_->transfer_attended(std::move(target), patience)
+                              : transport_->transfer(std::move(target));
+    const auto done = co_await std::move(request);
+    control("transfer", done ? error_code{} : done.error());
+    co_return done;
+}
+
+/// Does what follows a reply, in order, until something fails.
+asio::awaitable<void> Session::act(std::vector<Step> steps) {
+    std::vector<services::ToolCall> calls;
+    std::vector<std::string> results;
+    bool failed = false;
+    bool transferred = false;
+    for (auto& step : steps) {
+        std::string outcome = step.problem;
+        if (failed) {
+            outcome = "not done";
+        } else if (outcome.empty()) {
+            const auto kind = step.event.kind;
+            const auto done = co_await carry_out(std::move(step.event));
+            outcome = done ? "done" : "failed: " + done.error().message();
+            failed = !done;
+            transferred = done && kind == services::LlmEvent::Kind::transfer;
+        } else {
+            failed = true;
+        }
+        if (!step.call) continue;
+        calls.push_back(std::move(*step.call));
+        results.push_back(std::move(outcome));
+    }
+    if (transferred) co_return;  // the carrier ends our leg
+    const bool tell_model = !calls.empty() && reports_ < most_reports;
+    conversation_.called(std::move(calls), std::move(results));
+    const auto now = context_.now();
+    if (!failed) {
+        machine_->on_action_done(now);
+    } else if (tell_model) {
+        ++reports_;
+        machine_->report_action(now);
+    } else {
+        machine_->on_action_failed(now);
+    }
+    run_actions(now);
+}
+
+asio::awaitable<Result<void>> Session::carry_out(services::LlmEvent event) {
+    const auto& agent = context_.agent;
+    if (event.kind == services::LlmEvent::Kind::transfer) {
+        const auto done = co_await transfer(
+            std::move(event.text), agent.attended_transfer, agent.transfer_patience
+        );
+        co_return done;
+    }
+    if (event.kind == services::LlmEvent::Kind::send_digits) {
+        const auto done = co_await transport_->send_digits(std::move(event.text));
+        control("send digits", done ? error_code{} : done.error());
+        co_return done;
+    }
+    const auto now = context_.now();
+    machine_->hang_up(now);
+    run_actions(now);
+    co_return Result<void>{};
+}
+
+void Session::obey(CallCommand command, std::function<void(error_code)> done) {
+    if (tasks_.cancelled()) return done(transports::CallControlErrc::gone);
+    tasks_.spawn(answer(std::move(command), std::move(done)));
+}
+
+asio::awaitable<void> Session::answer(CallCommand command, std::function<void(error_code)> done) {
+    const auto outcome = co_await carry_out(std::move(command));
+    const bool cut_short = !outcome && outcome.error() == asio::error::operation_aborted;
+    if (cut_short) {
+        done(transports::CallControlErrc::gone);
+    } else {
+        done(outcome ? error_code{} : outcome.error());
+    }
+}
+
+asio::awaitable<Result<void>> Session::carry_out(CallCommand command) {
+    using transports::CallControlErrc;
+    if (!machine_) co_return CallControlErrc::wrong_state;  // nobody has answered yet
+    if (machine_->state() == turns::TurnState::ended) co_return CallControlErrc::gone;
+    const auto now = context_.now();
+    switch (command.kind) {
+        case CallCommand::Kind::hang_up:
+            control("hang up", {});
+            command.goodbye ? machine_->say_goodbye(now) : machine_->hang_up(now);
+            run_actions(now);
+            co_return Result<void>{};
+        case CallCommand::Kind::transfer: {
+            if (!transport_->controls().transfer) co_return CallControlErrc::not_supported;
+            if (command.attended && !transport_->controls().attended_transfer) {
+                co_return CallControlErrc::not_supported;
+            }
+            if (!machine_->begin_action(now)) co_return CallControlErrc::wrong_state;
+            run_actions(now);
+            for (const auto& item : context_.agent.transfer_targets) {
+                const auto target = parse_transfer_target(item);
+                if (target && target->name == command.text) command.text = target->target;
+            }
+            const auto done =
+                co_await transfer(std::move(command.text), command.attended, command.patience);
+            if (done) co_return done;
+            machine_->on_action_done(context_.now());
+            run_actions(context_.now());
+            co_return done;
+        }
+        case CallCommand::Kind::hold:
+        case CallCommand::Kind::resume: {
+            const auto done = co_await hold(command.kind == CallCommand::Kind::hold);
+            co_return done;
+        }
+        case CallCommand::Kind::send_digits: {
+            const auto done = co_await transport_->send_digits(std::move(command.text));
+            control("send digits", done ? error_code{} : done.error());
+            co_return done;
+        }
+        case CallCommand::Kind::say:
+            if (announcements_.size() == most_announcements) co_return CallControlErrc::no_capacity;
+            if (!command.interrupt) {
+                announcements_.push_back(std::move(command.text));
+                co_return Result<void>{};
+            }
+            announcements_.push_front(std::move(command.text));
+            if (!machine_->announce(now)) {
+                announcements_.pop_front();
+                co_return CallControlErrc::wrong_state;
+            }
+            run_actions(now);
+            co_return Result<void>{};
+    }
+    co_return CallControlErrc::not_supported;
+}
+
+/// We are silent from the wish on, and speak again when the carrier has taken the caller back.
+asio::awaitable<Result<void>> Session::hold(bool held) {
+    if (!transport_->controls().hold) co_return transports::CallControlErrc::not_supported;
+    const bool before = std::exchange(held_by_us_, held_by_us_ || held);
+    update_hold(context_.now());
+    const auto done = co_await transport_->hold(held);
+    held_by_us_ = done ? held : before;
+    update_hold(context_.now());
+    control(held ? "hold" : "resume", done ? error_code{} : done.error());
+    co_return done;
+}
+
+void Session::update_hold(TimePoint now) {
+    const bool held = held_by_carrier_ || held_by_us_;
+    if (held) {
+        collector_.cancel();
+        if (probe_.running()) probe_.cancel();  // what a hold lasts is nobody's latency
+    }
+    all_sent_.reset();
+    machine_->on_hold(held, now);
+    run_actions(now);
 }
 
 // --- From the wire ----------------------------------------------------------------------------
 
 void Session::on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept {
     static_cast<void>(concealed);
+    // What sounds in a held call is no caller: music, or another conversation.
+    if (held_by_carrier_ || held_by_us_) return;
     const auto heard = audio_->on_frame(frame, arrived);
     if (heard.speech_started) {
         onset_ = *heard.speech_started;
@@ -279,17 +491,34 @@ void Session::on_frame(media::FrameView frame, TimePoint arrived, bool concealed
 }
 
 void Session::on_digit(char digit, transports::DigitSource source) noexcept {
-    static_cast<void>(digit);
     static_cast<void>(source);
-    machine_->on_activity(context_.now());
-    emit(CallEvent::Kind::digit);
+    const auto now = context_.now();
+    emit(
+        CallEvent::Kind::digit, context_.agent.reveal_digits ? std::string(1, digit) : std::string{}
+    );
+    const bool wanted = keypad_ || collector_.waiting() || collector_.collecting();
+    const auto request = std::exchange(keypad_, {});  // who answers while we ask need not wait
+    if (!machine_->on_key(wanted ? turns::KeyUse::collect : key_use(context_.agent), now)) {
+        keypad_ = request;
+        return run_actions(now);
+    }
+    run_actions(now);
+    if (request) collector_.ask(rules_of(*request), now);
+    if (const auto entry = collector_.on_digit(digit, now)) keyed(*entry, now);
+}
+
+/// An entry of the keypad is complete: it is the caller's turn.
+void Session::keyed(const std::string& entry, TimePoint now) {
+    entries_.push_back(entry);
+    const bool shown = context_.agent.reveal_digits;
+    machine_->on_keys(shown ? shown_entry(entry) : masked_entry(entry.size()), now);
+    run_actions(now);
 }
 
 void Session::on_hold(bool held) noexcept {
-    const auto now = context_.now();
     emit(CallEvent::Kind::held, held ? "on" : "off");
-    machine_->on_hold(held, now);
-    run_actions(now);
+    held_by_carrier_ = held;
+    update_hold(context_.now());
 }
 
 void Session::on_tick(TimePoint now) noexcept {
@@ -299,6 +528,11 @@ void Session::on_tick(TimePoint now) noexcept {
         tasks_.spawn(leave());
     }
     if (now - began_ >= context_.config.limits.max_call_duration) machine_->say_goodbye(now);
+    if (const auto entry = collector_.poll(now)) keyed(*entry, now);
+    // Whoever looks for his card's number is not asked whether he is there.
+    if (collector_.waiting()) machine_->on_activity(now);
+    const bool idle = machine_->state() == turns::TurnState::listening && !collector_.waiting();
+    if (idle && !announcements_.empty() && !machine_->held()) machine_->announce(now);
     machine_->tick(now);
     run_actions(now);
     if (reply_) reply_->fill_in(now);
@@ -336,12 +570,21 @@ void Session::play(TimePoint now) {
         }
     }
     if (playout_.queued() < PlayoutQueue::high_water) reply_->on_room();
-    if (playout_.drained() && transport_->unheard() <= milliseconds{0}) {
-        const auto generation = reply_->generation();
-        end_reply(false);
-        machine_->on_reply_done(generation, now);
-        run_actions(now);
+    if (!playout_.drained()) return;
+    const auto unheard = transport_->unheard();
+    if (!all_sent_) {
+        all_sent_ = now;
+        sent_ahead_ = std::max(unheard, milliseconds{0});
     }
+    // A carrier that never confirms the last word does not keep the caller in the line for ever.
+    const auto patience = sent_ahead_ + context_.config.turns.last_word_timeout;
+    if (unheard > milliseconds{0} && now - *all_sent_ < patience) return;
+    const auto generation = reply_->generation();
+    const auto keypad = std::exchange(keypad_, {});
+    end_reply(false);
+    machine_->on_reply_done(generation, now);
+    if (keypad) collector_.ask(rules_of(*keypad), now);
+    run_actions(now);
 }
 
 // --- What the turn machine decided --------------------------------------------------------------
@@ -369,18 +612,15 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             audio_->drop();
             if (stt_) stt_->cancel();
             break;
-        case TurnAction::Kind::reply: {
-            ++turn_;
-            probe_.on_final(now);
-            const auto& text = machine_->asked_text();
-            conversation_.user_said(text);
-            log_.info("caller said", log::kv("turn", turn_), log::kv("text", log::pii(text)));
-            emit(CallEvent::Kind::caller_said, text);
+        case TurnAction::Kind::reply:
+            ask(action, now);
+            break;
+        case TurnAction::Kind::say:
+        case TurnAction::Kind::report:
             start_reply(action);
             break;
-        }
-        case TurnAction::Kind::say:
-            start_reply(action);
+        case TurnAction::Kind::act:
+            tasks_.spawn(act(std::exchange(steps_, {})));
             break;
         case TurnAction::Kind::pause:
             pause(now);
@@ -404,7 +644,6 @@ void Session::perform(const TurnAction& action, TimePoint now) {
                 );
                 emit(barge_in);
             }
-            transfer_target_.clear();
             end_reply(true);
             break;
         case TurnAction::Kind::hang_up:
@@ -420,8 +659,35 @@ void Session::pause(TimePoint now) {
     if (reply_) playout_.rewind(transport_->clear_audio());
 }
 
+/// The caller's turn is the model's to answer.
+void Session::ask(const TurnAction& action, TimePoint now) {
+    ++turn_;
+    reports_ = 0;
+    collector_.cancel();
+    probe_.on_final(now);
+    const auto& text = machine_->asked_text();
+    log_.info("caller said", log::kv("turn", turn_), log::kv("text", log::pii(text)));
+    emit(CallEvent::Kind::caller_said, text);
+    // Entries of a turn that was given up are not this one's.
+    const auto entries = std::min(count_entries(text), entries_.size());
+    entries_.erase(entries_.begin(), entries_.end() - static_cast<std::ptrdiff_t>(entries));
+    std::optional<std::string> keys;
+    if (entries > 0) keys = entries_.back();
+    auto seen = entries_;
+    if (!context_.agent.model_sees_digits) {
+        for (auto& entry : seen)
+            entry.assign(entry.size(), '*');
+    }
+    conversation_.user_said(reveal_entries(text, seen), std::move(keys));
+    start_reply(action);
+}
+
 void Session::end_reply(bool interrupted) {
     if (!reply_) return;
+    if (interrupted) {  // what was to follow it has lost its reason
+        steps_.clear();
+        keypad_.reset();
+    }
     // After a pause nothing lies unheard any more: the queue was rewound then.
     const auto unheard = interrupted ? transport_->clear_audio() : milliseconds{0};
     const auto heard = playout_.heard_text(unheard);
@@ -451,7 +717,7 @@ asio::awaitable<void> Session::bury(Reply& reply) {
 
 // --- Our reply --------------------------------------------------------------------------------
 
-std::string Session::line(CannedLine which) const {
+std::string Session::line(CannedLine which) {
     switch (which) {
         case CannedLine::greeting:
             return context_.agent.greeting;
@@ -463,6 +729,13 @@ std::string Session::line(CannedLine which) const {
             return context_.agent.failure_sentence;
         case CannedLine::goodbye:
             return context_.agent.goodbye;
+        case CannedLine::not_connected:
+            return context_.agent.not_connected;
+        case CannedLine::announcement: {
+            auto text = std::move(announcements_.front());
+            announcements_.pop_front();
+            return text;
+        }
         case CannedLine::none:
             break;
     }
@@ -474,6 +747,7 @@ void Session::start_reply(const TurnAction& action) {
     playout_.begin();
     reply_out_ = false;
     reply_voiced_ = false;
+    all_sent_.reset();
     const ReplyContext borrowed{
         .agent = context_.agent,
         .phrases = context_.phrases,
@@ -486,13 +760,15 @@ void Session::start_reply(const TurnAction& action) {
     };
     reply_ = std::make_unique<Reply>(shard_.executor(), action.generation, borrowed);
     if (action.line != CannedLine::none) {
-        if (action.line == CannedLine::failure) transfer_target_ = context_.agent.fallback_number;
+        apologised_ = action.line == CannedLine::failure;
         reply_->say(line(action.line));
         return;
     }
     services::LlmRequest request;
     request.messages = conversation_.messages();
-    if (context_.services.llm.capabilities().tools) request.tools = call_tools(context_.agent);
+    if (context_.services.llm.capabilities().tools) {
+        request.tools = call_tools(context_.agent, transport_->controls());
+    }
     reply_->answer(std::move(request), context_.now());
 }
 
@@ -518,7 +794,7 @@ void Session::on_audio(const Reply& reply) {
 
 void Session::on_complete(const Reply& reply) {
     // A reply without a word is no reply.
-    if (playout_.empty() && !machine_->hanging_up()) return on_failed(reply);
+    if (playout_.empty() && !machine_->has_sequel() && !keypad_) return on_failed(reply);
     playout_.finish();
 }
 
@@ -528,10 +804,34 @@ void Session::on_failed(const Reply& reply) {
     run_actions(now);
 }
 
-void Session::on_end_of_call(const Reply& reply, std::string transfer_to) {
+void Session::on_sequel(const Reply& reply, services::LlmEvent event) {
     static_cast<void>(reply);
-    if (!transfer_to.empty()) transfer_target_ = std::move(transfer_to);
-    machine_->hang_up_after_reply();
+    using Kind = services::LlmEvent::Kind;
+    Step step;
+    if (event.kind == Kind::tool_call) {
+        auto wish = as_event(event.tool, context_.agent, transport_->controls());
+        if (!wish) {
+            log_.warn(
+                "the model called a function that it does not have",
+                log::kv("name", event.tool.name)
+            );
+            step.problem = wish.error();
+        }
+        step.call = std::move(event.tool);
+        event = wish ? std::move(*wish) : services::LlmEvent{Kind::tool_call};
+    }
+    if (event.kind == Kind::collect) {
+        keypad_ = event.keypad;
+        return;
+    }
+    if (steps_.size() == most_steps) return;
+    if (event.kind == Kind::hang_up) {
+        machine_->hang_up_after_reply();
+    } else {
+        machine_->act_after_reply();
+    }
+    step.event = std::move(event);
+    steps_.push_back(std::move(step));
 }
 
 void Session::on_exception(std::exception_ptr error) {
@@ -580,6 +880,8 @@ const char* to_string(CallEvent::Kind kind) noexcept {
             return "heard";
         case CallEvent::Kind::digit:
             return "digit";
+        case CallEvent::Kind::control:
+            return "control";
         case CallEvent::Kind::held:
             return "held";
         case CallEvent::Kind::ended:

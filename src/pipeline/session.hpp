@@ -5,8 +5,10 @@
 #include "base/ids.hpp"
 #include "observability/log.hpp"
 #include "pipeline/audio_processor.hpp"
+#include "pipeline/call_command.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/conversation.hpp"
+#include "pipeline/digit_collector.hpp"
 #include "pipeline/events.hpp"
 #include "pipeline/latency_probe.hpp"
 #include "pipeline/manager.hpp"
@@ -17,7 +19,9 @@
 #include "turns/turn_machine.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <exception>
 #include <functional>
 #include <list>
@@ -26,6 +30,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace oavc::pipeline {
 
@@ -63,6 +68,12 @@ public:
     /// Says the agent's goodbye and hangs up once it was heard.
     void say_goodbye();
 
+    /// Carries out what somebody outside wants. `done` is called on this shard with the outcome, or
+    /// destroyed uncalled when the call ends before.
+    void obey(CallCommand command, std::function<void(error_code)> done);
+
+    const transports::CallInfo& info() const noexcept { return transport_->info(); }
+
     const SessionId& id() const noexcept { return id_; }
     turns::TurnState turn_state() const noexcept { return machine_->state(); }
 
@@ -80,7 +91,7 @@ private:
     void on_audio(const Reply& reply) override;
     void on_complete(const Reply& reply) override;
     void on_failed(const Reply& reply) override;
-    void on_end_of_call(const Reply& reply, std::string transfer_to) override;
+    void on_sequel(const Reply& reply, services::LlmEvent event) override;
     void on_exception(std::exception_ptr error) override;
 
     asio::awaitable<transports::MediaEnd> carry();
@@ -92,15 +103,34 @@ private:
     asio::awaitable<void> read_transcripts();
     asio::awaitable<void> leave();
 
+    /// One thing that follows a reply.
+    struct Step {
+        services::LlmEvent event;
+        std::optional<services::ToolCall> call{};  ///< of the model, that waits for the outcome
+        std::string problem{};                     ///< it cannot be done; what the model is told
+    };
+    asio::awaitable<void> act(std::vector<Step> steps);
+    asio::awaitable<Result<void>> carry_out(services::LlmEvent event);
+    asio::awaitable<Result<void>> transfer(
+        std::string target, bool attended, milliseconds patience
+    );
+    asio::awaitable<Result<void>> carry_out(CallCommand command);
+    asio::awaitable<Result<void>> hold(bool held);
+    asio::awaitable<void> answer(CallCommand command, std::function<void(error_code)> done);
+    void control(std::string_view what, const error_code& outcome);
+    void keyed(const std::string& entry, TimePoint now);
+    void update_hold(TimePoint now);
+
     void run_actions(TimePoint now);
     void perform(const turns::TurnAction& action, TimePoint now);
+    void ask(const turns::TurnAction& action, TimePoint now);
     void start_reply(const turns::TurnAction& action);
     void end_reply(bool interrupted);
     asio::awaitable<void> bury(Reply& reply);
     void play(TimePoint now);
     void pause(TimePoint now);
 
-    std::string line(turns::CannedLine which) const;
+    std::string line(turns::CannedLine which);
     CallEvent& event(CallEvent::Kind kind, std::string text = {});
     void emit(const CallEvent& what);
     void emit(CallEvent::Kind kind, std::string text = {}) { emit(event(kind, std::move(text))); }
@@ -132,7 +162,17 @@ private:
     std::optional<services::Served> recognised_by_;  ///< who heard the latest turn, for the log
     bool reply_out_{false};                          ///< some of the current reply was sent
     bool reply_voiced_{false};                       ///< … and it was a sound
-    std::string transfer_target_;
+    std::optional<TimePoint> all_sent_;  ///< since then only the carrier holds our last words …
+    milliseconds sent_ahead_{0};         ///< … and it held so much
+    std::vector<Step> steps_;            ///< what follows the current reply
+    std::optional<services::KeypadRequest> keypad_;  ///< … and whether keys are waited for then
+    std::size_t reports_{0};                         ///< outcomes told to the model in this turn
+    DigitCollector collector_;
+    std::vector<std::string> entries_;  ///< of the keypad, in the turn that is not answered yet
+    std::deque<std::string> announcements_;
+    bool held_by_carrier_{false};
+    bool held_by_us_{false};
+    bool apologised_{false};  ///< everything is down: callers go to the fallback number
     bool leaving_{false};
     CallEvent event_;
     std::array<media::Sample, media::max_frame_samples> frame_{};

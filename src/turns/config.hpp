@@ -33,6 +33,12 @@ struct TurnConfig {
     milliseconds longest_reply{120'000};
     milliseconds idle_prompt{15'000};  ///< both silent: we ask whether the caller is there
     std::size_t idle_prompts{2};       ///< so often, then goodbye
+    /// Between our last word and hanging up or transferring: the other side's jitter buffer still
+    /// plays it.
+    milliseconds last_word_pause{200};
+    /// The carrier does not confirm that the last word was heard: we believe it after this.
+    milliseconds last_word_timeout{3'000};
+    milliseconds longest_action{120'000};  ///< a transfer, or keys that we press
 };
 
 }  // namespace oavc::turns

@@ -14,6 +14,8 @@ std::string_view to_string(InterruptionStrategy strategy) noexcept {
             return "volume";
         case InterruptionStrategy::min_words:
             return "min_words";
+        case InterruptionStrategy::key:
+            return "key";
     }
     return "unknown";
 }

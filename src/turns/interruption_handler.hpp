@@ -8,7 +8,8 @@
 
 namespace oavc::turns {
 
-enum class InterruptionStrategy { vad, volume, min_words };
+/// `key`: the caller pressed one, which needs no judging.
+enum class InterruptionStrategy { vad, volume, min_words, key };
 std::string_view to_string(InterruptionStrategy strategy) noexcept;
 
 /// Judges whether a caller who makes a sound while we speak wants to interrupt. The strategies run

@@ -34,6 +34,12 @@ std::string_view to_string(TurnState state) noexcept {
             return "thinking";
         case TurnState::speaking:
             return "speaking";
+        case TurnState::keying:
+            return "keying";
+        case TurnState::parting:
+            return "parting";
+        case TurnState::acting:
+            return "acting";
         case TurnState::ended:
             return "ended";
     }
@@ -88,10 +94,13 @@ void TurnMachine::cancel_utterance() noexcept {
     act(TurnAction::Kind::cancel_utterance);
 }
 
+/// A goodbye, or an apology before hanging up, is not cut short: nothing would follow it.
+bool TurnMachine::is_last_line() const noexcept {
+    return line_ == CannedLine::goodbye || line_ == CannedLine::failure;
+}
+
 bool TurnMachine::may_interrupt(TimePoint now) const noexcept {
-    if (!interruption_.enabled) return false;
-    // A goodbye, or an apology before hanging up, is not cut short: nothing would follow it.
-    if (line_ == CannedLine::goodbye || line_ == CannedLine::failure) return false;
+    if (!interruption_.enabled || is_last_line()) return false;
     return state_ != TurnState::speaking || now >= reply_began_ + interruption_.protection;
 }
 
@@ -123,6 +132,9 @@ void TurnMachine::on_speech_start(TimePoint onset, TimePoint now) {
             act(TurnAction::Kind::pause);
             break;
         case TurnState::user_speaking:
+        case TurnState::keying:
+        case TurnState::parting:
+        case TurnState::acting:
         case TurnState::ended:
             break;
     }
@@ -194,6 +206,7 @@ void TurnMachine::turn_recognised(TimePoint now) {
     ++generation_.value;
     line_ = CannedLine::none;
     reply_active_ = true;
+    paused_ = held_;
     last_progress_ = now;
     enter(TurnState::thinking, now);
     act(TurnAction::Kind::reply);
@@ -210,6 +223,38 @@ void TurnMachine::on_activity(TimePoint now) {
     idle_prompts_ = 0;
 }
 
+bool TurnMachine::on_key(KeyUse use, TimePoint now) {
+    on_activity(now);
+    const bool over =
+        state_ == TurnState::parting || state_ == TurnState::acting || state_ == TurnState::ended;
+    if (held_ || over || use == KeyUse::ignore) return false;
+    const bool collects = use == KeyUse::collect;
+    if (reply_active_) {
+        // Whoever only wants silence gets it once there is something to silence: what was asked
+        // is still answered.
+        if (is_last_line() || (!collects && state_ != TurnState::speaking)) return false;
+        cancel_utterance();
+        handler_.end();
+        barge_in_onset_ = now;
+        interruption_strategy_ = InterruptionStrategy::key;
+        drop_reply(true);
+        user_text_.clear();
+        if (!collects) listen(now);
+    }
+    if (!collects) return false;
+    // Keys count more than a voice: what is heard of it now is the beep, or a sigh.
+    cancel_utterance();
+    user_text_.clear();
+    enter(TurnState::keying, now);
+    return true;
+}
+
+void TurnMachine::on_keys(std::string_view text, TimePoint now) {
+    if (held_ || (state_ != TurnState::keying && state_ != TurnState::listening)) return;
+    user_text_ = text;
+    turn_recognised(now);
+}
+
 void TurnMachine::on_hold(bool held, TimePoint now) {
     if (held_ == held || state_ == TurnState::ended) return;
     held_ = held;
@@ -219,7 +264,8 @@ void TurnMachine::on_hold(bool held, TimePoint now) {
         if (reply_active_) {
             paused_ = true;
             act(TurnAction::Kind::pause);
-        } else {
+        } else if (state_ != TurnState::recognising && state_ != TurnState::parting && state_ != TurnState::acting) {
+            // What was said before the hold is still answered, after it.
             enter(TurnState::listening, now);
         }
         return;
@@ -250,7 +296,6 @@ void TurnMachine::interrupt(TimePoint now) {
     barge_in_onset_ = handler_.onset();
     handler_.end();
     drop_reply(true);
-    hang_up_after_reply_ = false;  // the caller has something to say after all
     state_ = speech_ ? TurnState::user_speaking : TurnState::endpointing;
     entered_ = now;
 }
@@ -267,6 +312,7 @@ void TurnMachine::drop_reply(bool by_caller) noexcept {
     if (!reply_active_) return;
     reply_active_ = false;
     paused_ = false;
+    after_reply_ = After::listen;  // what was to follow it has lost its reason
     act(TurnAction::Kind::interrupt, by_caller);
 }
 
@@ -277,6 +323,7 @@ void TurnMachine::say(CannedLine line, TimePoint now) {
     ++generation_.value;
     line_ = line;
     reply_active_ = true;
+    paused_ = held_;
     last_progress_ = now;
     enter(TurnState::thinking, now);
     act(TurnAction::Kind::say);
@@ -300,14 +347,25 @@ void TurnMachine::on_reply_done(Generation generation, TimePoint now) {
     reply_active_ = false;
     paused_ = false;
     asked_text_.clear();
-    if (hang_up_after_reply_ || line_ == CannedLine::goodbye || line_ == CannedLine::failure) {
-        cancel_utterance();
-        handler_.end();
+    if (is_last_line()) after_reply_ = After::hang_up;
+    if (after_reply_ == After::listen) return listen(now);
+    cancel_utterance();
+    handler_.end();
+    enter(TurnState::parting, now);
+    part(now);
+}
+
+/// Does what follows the reply, once its last word has really been heard.
+void TurnMachine::part(TimePoint now) {
+    if (now - entered_ < config_.last_word_pause) return;
+    if (after_reply_ == After::act) {
+        after_reply_ = After::listen;
+        enter(TurnState::acting, now);
+        act(TurnAction::Kind::act);
+    } else {
         enter(TurnState::ended, now);
         act(TurnAction::Kind::hang_up);
-        return;
     }
-    listen(now);
 }
 
 void TurnMachine::on_reply_failed(Generation generation, TimePoint now) {
@@ -316,7 +374,7 @@ void TurnMachine::on_reply_failed(Generation generation, TimePoint now) {
 }
 
 void TurnMachine::fail(TimePoint now) {
-    const bool nothing_left = line_ == CannedLine::failure || line_ == CannedLine::goodbye;
+    const bool nothing_left = is_last_line();
     cancel_utterance();
     handler_.end();
     if (nothing_left && reply_active_) {  // not even the apology can be spoken
@@ -349,12 +407,75 @@ void TurnMachine::listen(TimePoint now) {
 
 void TurnMachine::greet(TimePoint now) { say(CannedLine::greeting, now); }
 
+bool TurnMachine::announce(TimePoint now) {
+    const bool leaving = state_ == TurnState::parting || state_ == TurnState::acting ||
+                         state_ == TurnState::ended || (reply_active_ && is_last_line());
+    if (leaving) return false;
+    cancel_utterance();
+    handler_.end();
+    say(CannedLine::announcement, now);
+    return true;
+}
+
 void TurnMachine::say_goodbye(TimePoint now) {
     if (state_ == TurnState::ended) return;
-    if (reply_active_ && (line_ == CannedLine::goodbye || line_ == CannedLine::failure)) return;
+    if (held_) return hang_up(now);
+    if (state_ == TurnState::acting || state_ == TurnState::parting) {
+        goodbye_waits_ = true;
+        return;
+    }
+    if (reply_active_ && is_last_line()) return;
     cancel_utterance();
     handler_.end();
     say(CannedLine::goodbye, now);
+}
+
+void TurnMachine::hang_up(TimePoint now) {
+    if (state_ == TurnState::ended) return;
+    cancel_utterance();
+    handler_.end();
+    drop_reply();
+    enter(TurnState::ended, now);
+    act(TurnAction::Kind::hang_up);
+}
+
+bool TurnMachine::begin_action(TimePoint now) {
+    if (state_ == TurnState::parting || state_ == TurnState::acting || state_ == TurnState::ended) {
+        return false;
+    }
+    cancel_utterance();
+    handler_.end();
+    drop_reply();
+    asked_text_.clear();
+    enter(TurnState::acting, now);
+    return true;
+}
+
+/// False: nothing is to be said about it.
+bool TurnMachine::leave_action(TimePoint now) {
+    if (state_ != TurnState::acting) return false;
+    if (!goodbye_waits_) return true;
+    say(CannedLine::goodbye, now);
+    return false;
+}
+
+void TurnMachine::on_action_done(TimePoint now) {
+    if (leave_action(now)) listen(now);
+}
+
+void TurnMachine::on_action_failed(TimePoint now) {
+    if (leave_action(now)) say(CannedLine::not_connected, now);
+}
+
+void TurnMachine::report_action(TimePoint now) {
+    if (!leave_action(now)) return;
+    ++generation_.value;
+    line_ = CannedLine::none;
+    reply_active_ = true;
+    paused_ = held_;
+    last_progress_ = now;
+    enter(TurnState::thinking, now);
+    act(TurnAction::Kind::report);
 }
 
 void TurnMachine::stop() noexcept {
@@ -405,6 +526,16 @@ void TurnMachine::tick(TimePoint now) {
             }
             break;
         }
+        case TurnState::keying:
+            // Whoever collects says much sooner that no more keys come.
+            if (now - entered_ >= config_.longest_utterance) listen(now);
+            break;
+        case TurnState::parting:
+            part(now);
+            break;
+        case TurnState::acting:
+            if (now - entered_ >= config_.longest_action) on_action_failed(now);
+            break;
         case TurnState::ended:
             break;
     }

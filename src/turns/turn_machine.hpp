@@ -21,12 +21,31 @@ enum class TurnState {
     recognising,  ///< it is; waiting for the final transcript
     thinking,     ///< waiting for the reply's first audio
     speaking,     ///< the reply plays (or is paused for a possible interruption)
+    keying,       ///< the caller presses keys; more may come
+    parting,      ///< our last word has left; the other side's jitter buffer still plays it
+    acting,       ///< something is under way at the carrier: a transfer, or keys that we press
     ended,        ///< hang-up was asked for
 };
 std::string_view to_string(TurnState state) noexcept;
 
 /// What we say without asking the model.
-enum class CannedLine { none, greeting, idle, not_understood, failure, goodbye };
+enum class CannedLine {
+    none,
+    greeting,
+    idle,
+    not_understood,
+    failure,
+    goodbye,
+    not_connected,  ///< a transfer failed; the conversation goes on
+    announcement,   ///< what somebody at the API wants to have said
+};
+
+/// What a key that the caller presses does.
+enum class KeyUse {
+    ignore,     ///< the caller is there, no more
+    interrupt,  ///< we fall silent and listen
+    collect,    ///< we fall silent and wait for `on_keys`: it is part of the caller's turn
+};
 
 struct TurnAction {
     enum class Kind {
@@ -38,6 +57,8 @@ struct TurnAction {
         pause,             ///< fall silent at once, keep what is unheard
         resume,            ///< go on at the same sample
         interrupt,         ///< drop the reply, audio and all; its `generation` is stale from here
+        act,               ///< the reply was heard: do what was to follow it, then `on_action_…`
+        report,            ///< ask the model again, about how that ended; `generation`
         hang_up,
     };
     Kind kind{Kind::hang_up};
@@ -65,8 +86,12 @@ public:
     void on_final(UtteranceId utterance, std::string_view text, TimePoint now);
     /// The recogniser failed for good.
     void on_recogniser_lost(TimePoint now);
-    /// A key was pressed: the caller is there.
+    /// The caller is there, whatever he does.
     void on_activity(TimePoint now);
+    /// A key was pressed. True: it is part of the caller's turn.
+    bool on_key(KeyUse use, TimePoint now);
+    /// The keys that were collected, as the words of a turn. Also when none came in time.
+    void on_keys(std::string_view text, TimePoint now);
     void on_hold(bool held, TimePoint now);
 
     // What our reply does. Events of a stale generation are ignored.
@@ -77,11 +102,26 @@ public:
 
     // What we decide.
     void greet(TimePoint now);
-    /// Says goodbye, then hangs up; from any state.
+    /// Says what somebody else wants to have said, instead of what plays. False: not now.
+    bool announce(TimePoint now);
+    /// Says goodbye, then hangs up; from any state. On hold nobody would hear it: hangs up.
     void say_goodbye(TimePoint now);
+    /// Hangs up without a word.
+    void hang_up(TimePoint now);
     /// The reply that plays is the last: hang up once it was heard.
-    void hang_up_after_reply() noexcept { hang_up_after_reply_ = true; }
-    bool hanging_up() const noexcept { return hang_up_after_reply_; }
+    void hang_up_after_reply() noexcept {
+        if (after_reply_ == After::listen) after_reply_ = After::hang_up;
+    }
+    /// Something at the carrier follows the reply that plays: `act` once it was heard.
+    void act_after_reply() noexcept { after_reply_ = After::act; }
+    /// Something follows the reply, so that it needs no words of its own.
+    bool has_sequel() const noexcept { return after_reply_ != After::listen; }
+    /// Something at the carrier begins now, without a word. False: not now.
+    bool begin_action(TimePoint now);
+    // How it ended. Without effect when it was given up meanwhile.
+    void on_action_done(TimePoint now);    ///< we listen
+    void on_action_failed(TimePoint now);  ///< the caller is told by a canned line
+    void report_action(TimePoint now);     ///< the model is told, and answers
     /// The call is over (the caller hung up): no more actions.
     void stop() noexcept;
 
@@ -92,6 +132,7 @@ public:
     Generation generation() const noexcept { return generation_; }
     UtteranceId utterance() const noexcept { return utterance_; }
     bool paused() const noexcept { return paused_; }
+    bool held() const noexcept { return held_; }
     /// Onset of the interruption that was confirmed last, and what was sure of it.
     TimePoint barge_in_onset() const noexcept { return barge_in_onset_; }
     InterruptionStrategy interruption_strategy() const noexcept { return interruption_strategy_; }
@@ -113,7 +154,12 @@ private:
     void drop_reply(bool by_caller = false) noexcept;
     void listen(TimePoint now);
     void fail(TimePoint now);
+    void part(TimePoint now);
+    bool leave_action(TimePoint now);
+    bool is_last_line() const noexcept;
     bool may_interrupt(TimePoint now) const noexcept;
+
+    enum class After { listen, act, hang_up };
 
     TurnConfig config_;
     InterruptionConfig interruption_;
@@ -133,8 +179,9 @@ private:
     bool reply_active_{false};
     bool paused_{false};
     bool held_{false};
-    bool hang_up_after_reply_{false};
-    bool speech_{false};  ///< the detector hears speech
+    After after_reply_{After::listen};
+    bool goodbye_waits_{false};  ///< until the action has ended
+    bool speech_{false};         ///< the detector hears speech
     std::size_t idle_prompts_{0};
     std::size_t misses_{0};  ///< turns in a row in which nothing was recognised
     TimePoint utterance_onset_{};

@@ -36,6 +36,11 @@ struct FakeCall {
     media::AudioFormat format;
     std::optional<error_code> fail_connect;
     std::optional<error_code> fail_transfer;
+    CallControls controls{
+        .transfer = true, .attended_transfer = true, .hold = true, .send_digits = true};
+    std::optional<error_code> fail_digits;
+    bool keep_control{false};   ///< transfers, holds and keys wait until `release_control`
+    bool never_confirm{false};  ///< the carrier never says that it has played what it has
     /// Frames that the carrier takes ahead of the caller's ear (Twilio); 0: one per tick (RTP).
     std::size_t carrier_buffer{0};
 
@@ -44,6 +49,9 @@ struct FakeCall {
     int rejected{0};  ///< status; 0: not rejected
     bool hung_up{false};
     std::string transferred_to;
+    milliseconds attended_patience{0};  ///< of a transfer that asked its target first
+    std::string pressed;                ///< keys that we pressed
+    std::vector<bool> holds;
     std::vector<Sent> sent;            ///< every frame that send_audio took, in order
     std::vector<media::Sample> heard;  ///< what the caller heard, tick by tick (silence included)
     std::size_t clears{0};
@@ -55,10 +63,15 @@ struct FakeCall {
     std::size_t room{0};
     std::vector<std::vector<media::Sample>> buffered;  ///< lies at the carrier
     std::shared_ptr<async::Mailbox<MediaEnd>> end;
+    std::shared_ptr<async::Mailbox<std::string>> control;
 
     /// The caller hangs up, or whatever `reason` says.
     void finish(EndReason reason) {
         if (end) end->try_push({reason, {}});
+    }
+
+    void release_control() {
+        if (control) control->try_push("go on");
     }
 
     void frame(media::Samples samples) {
@@ -84,6 +97,7 @@ public:
     FakeTransport(FakeCall& call, async::Shard& shard) : call_{call} {
         ++call_.open_transports;
         call_.end = std::make_shared<async::Mailbox<MediaEnd>>(shard.executor(), 4);
+        call_.control = std::make_shared<async::Mailbox<std::string>>(shard.executor(), 4);
     }
     ~FakeTransport() override { --call_.open_transports; }
 
@@ -116,6 +130,7 @@ public:
     }
     /// The frame that is playing has been heard, as on RTP what has left has.
     milliseconds unheard() const noexcept override {
+        if (call_.never_confirm) return frame_time;
         return frame_time * (call_.carrier_buffer == 0 ? 0 : call_.buffered.size());
     }
     milliseconds clear_audio() noexcept override {
@@ -129,15 +144,40 @@ public:
         call_.finish(EndReason::we_hung_up);
         co_return;
     }
+    CallControls controls() const noexcept override { return call_.controls; }
     asio::awaitable<Result<void>> transfer(std::string target) override {
+        if (!co_await permitted()) co_return error_code{asio::error::operation_aborted};
         if (call_.fail_transfer) co_return *call_.fail_transfer;
         call_.transferred_to = std::move(target);
         call_.finish(EndReason::transferred);
         co_return Result<void>{};
     }
+    asio::awaitable<Result<void>> transfer_attended(std::string target, milliseconds patience)
+        override {
+        call_.attended_patience = patience;
+        const auto done = co_await transfer(std::move(target));
+        co_return done;
+    }
+    asio::awaitable<Result<void>> hold(bool held) override {
+        if (!co_await permitted()) co_return error_code{asio::error::operation_aborted};
+        call_.holds.push_back(held);
+        co_return Result<void>{};
+    }
+    asio::awaitable<Result<void>> send_digits(std::string digits) override {
+        if (!co_await permitted()) co_return error_code{asio::error::operation_aborted};
+        if (call_.fail_digits) co_return *call_.fail_digits;
+        call_.pressed += digits;
+        co_return Result<void>{};
+    }
     MediaStats stats() const noexcept override { return {}; }
 
 private:
+    asio::awaitable<bool> permitted() {
+        if (!call_.keep_control) co_return true;
+        const auto permit = co_await call_.control->pop();
+        co_return permit.has_value();
+    }
+
     FakeCall& call_;
 };
 

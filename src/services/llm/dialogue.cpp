@@ -204,6 +204,31 @@ Dialogue::Match Dialogue::match(std::string_view heard, std::string_view languag
         }
     }
     if (best.rule != nullptr) return best;
+    return fallback(primary);
+}
+
+bool Dialogue::KeyPattern::matches(std::string_view pressed) const noexcept {
+    if (name.empty()) return pressed == keys;
+    return !pressed.empty() && (length == 0 || pressed.size() == length);
+}
+
+Dialogue::Match Dialogue::match_keys(std::string_view keys, std::string_view language) const {
+    const auto primary = primary_language(language);
+    const KeyPattern* best = nullptr;
+    const auto rank = [](const KeyPattern& p) { return p.name.empty() ? 2 : p.length > 0 ? 1 : 0; };
+    for (const auto& pattern : key_patterns_) {
+        if (!speaks(rules_[pattern.rule], primary) || !pattern.matches(keys)) continue;
+        if (best == nullptr || rank(pattern) > rank(*best)) best = &pattern;
+    }
+    if (best == nullptr) return fallback(primary);
+    Match match{&rules_[best->rule], {}, 1};
+    if (!best->name.empty()) {
+        match.captures.push_back({best->name, std::string{keys}, std::string{keys}});
+    }
+    return match;
+}
+
+Dialogue::Match Dialogue::fallback(std::string_view primary) const {
     const Rule* any = nullptr;
     for (const auto& rule : rules_) {
         if (!rule.fallback) continue;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/result.hpp"
+#include "services/llm/llm.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -20,11 +21,12 @@ struct DialogueCapture {
 
 /// One step of an answer.
 struct DialogueAction {
-    enum class Kind { say, transfer, hang_up };
+    enum class Kind { say, transfer, hang_up, send_digits, collect };
     Kind kind{Kind::say};
-    /// say: the variants, of which one is spoken; transfer: one target. {name} stands for a
-    /// capture.
-    std::vector<std::string> texts;
+    /// say: the variants, of which one is spoken; transfer: one target; send_digits: the keys.
+    /// {name} stands for a capture.
+    std::vector<std::string> texts{};
+    KeypadRequest keypad{};  ///< of collect
 };
 
 /// A scripted conversation, read from a dialogue file (docs/dialogue.md). Immutable once parsed:
@@ -58,6 +60,10 @@ public:
     /// every language are considered. At most a few milliseconds for the largest file.
     Match match(std::string_view heard, std::string_view language = {}) const;
 
+    /// The rule for keys that the caller pressed, or the fallback. Keys are compared exactly.
+    /// Empty: the caller was asked for keys and pressed none.
+    Match match_keys(std::string_view keys, std::string_view language = {}) const;
+
     /// Everything that callers may say, patterns expanded; for a recogniser's vocabulary. Patterns
     /// with a free capture contribute the words around it.
     std::vector<std::string> phrases(std::string_view language = {}) const;
@@ -83,12 +89,24 @@ private:
         std::vector<Slot> slots;
     };
 
+    /// What stands behind the word keypad in a pattern.
+    struct KeyPattern {
+        std::size_t rule;
+        std::string keys;       ///< exactly these; empty with an empty name: nothing was pressed
+        std::string name;       ///< of the capture
+        std::size_t length{0};  ///< of what is captured; 0: any
+
+        bool matches(std::string_view pressed) const noexcept;
+    };
+
+    Match fallback(std::string_view primary) const;
     bool speaks(const Rule& rule, std::string_view language) const noexcept;
     std::string text_of(const std::vector<Word>& words) const;
     void weigh_words();
 
     std::vector<Rule> rules_;
     std::vector<Phrase> phrases_;
+    std::vector<KeyPattern> key_patterns_;
     std::map<std::string, Word, std::less<>> words_;
     std::vector<std::string> spellings_;  ///< by Word
     std::vector<double> weights_;         ///< by Word: the fewer rules use it, the more it tells

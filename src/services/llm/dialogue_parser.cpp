@@ -6,9 +6,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
+#include <chrono>
 #include <fstream>
 #include <map>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 namespace oavc::services {
@@ -16,6 +19,22 @@ namespace oavc::services {
 namespace {
 
 constexpr std::string_view spaces = " \t\r";
+
+constexpr std::string_view key_letters = "0123456789*#ABCD";
+constexpr std::size_t most_keys = 32;  ///< of one entry
+
+bool are_keys(std::string_view text, std::string_view allowed) noexcept {
+    return !text.empty() && text.size() <= most_keys &&
+           text.find_first_not_of(allowed) == std::string_view::npos;
+}
+
+/// 1 … `most`.
+std::optional<std::size_t> number_in(std::string_view text, std::size_t most) noexcept {
+    std::size_t value = 0;
+    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+    if (problem != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+    return value >= 1 && value <= most ? std::optional{value} : std::nullopt;
+}
 
 bool is_name(std::string_view text) noexcept {
     return !text.empty() && text.size() <= 40 && std::all_of(text.begin(), text.end(), [](char c) {
@@ -79,12 +98,13 @@ private:
         if (keyword == "say") return read_say(rest);
         if (keyword == "or") return read_variant(rest);
         if (keyword == "transfer") return read_transfer(rest);
+        if (keyword == "send_digits") return read_send_digits(rest);
+        if (keyword == "collect") return read_collect(rest);
         if (keyword == "hang_up" || keyword == "hangup") return read_hang_up(rest);
         if (keyword == "language") return read_language(rest);
         return error(fmt::format(
-            "'{}' is not known here: a line is a [pattern], say, or, transfer, hang_up, language "
-            "or "
-            "a # comment",
+            "'{}' is not known here: a line is a [pattern], say, or, send_digits, collect, "
+            "transfer, hang_up, language or a # comment",
             shown(keyword)
         ));
     }
@@ -170,6 +190,8 @@ private:
             fallback_ = true;
             return {};
         }
+        constexpr std::string_view keypad = "keypad ";
+        if (pattern.starts_with(keypad)) return read_keys(trimmed(pattern.substr(keypad.size())));
         std::vector<Choice> choices;
         while (!(pattern = trimmed(pattern)).empty()) {
             const char first = pattern.front();
@@ -192,6 +214,49 @@ private:
         }
         if (choices.empty()) return error("a pattern is empty: write words between '[' and ']'");
         return expand(choices);
+    }
+
+    /// `1`, `12#`, `{name}`, `{name:4}` or `nothing`.
+    Problem read_keys(std::string_view what) {
+        Dialogue::KeyPattern pattern{dialogue_.rules_.size(), {}, {}};
+        if (what.starts_with('{') && what.ends_with('}')) {
+            what = what.substr(1, what.size() - 2);
+            const auto colon = std::min(what.find(':'), what.size());
+            pattern.name = trimmed(what.substr(0, colon));
+            if (!is_name(pattern.name)) {
+                return error(fmt::format(
+                    "'{}' cannot name a capture: use letters, digits and _", shown(pattern.name)
+                ));
+            }
+            if (colon < what.size()) {
+                const auto length = number_in(trimmed(what.substr(colon + 1)), most_keys);
+                if (!length) {
+                    return error(fmt::format(
+                        "behind ':' stands how many keys it takes: write {{{}:4}}", pattern.name
+                    ));
+                }
+                pattern.length = *length;
+            }
+        } else if (what != "nothing") {
+            if (!are_keys(what, key_letters)) {
+                return error(
+                    "keypad needs keys such as 1 or 12#, a capture {name}, or the word nothing"
+                );
+            }
+            pattern.keys = what;
+        }
+        auto seen = fmt::format(
+            "{}:keypad {} {}", language_, pattern.name.empty() ? pattern.keys : "*", pattern.length
+        );
+        const auto [known, added] = seen_.emplace(std::move(seen), Seen{pattern.rule, line_});
+        if (!added && known->second.rule != pattern.rule) {
+            return error(fmt::format(
+                "these keys are answered already by the pattern of line {}: remove one",
+                known->second.line
+            ));
+        }
+        if (added) dialogue_.key_patterns_.push_back(std::move(pattern));
+        return {};
     }
 
     Problem read_group(std::string_view group, Choice& choice) {
@@ -321,17 +386,26 @@ private:
 
     Problem needs_pattern(std::string_view what) const {
         if (!open_) return error(fmt::format("{} answers nothing: put a [pattern] above it", what));
-        if (!actions_.empty() && actions_.back().kind != DialogueAction::Kind::say) {
-            return error(fmt::format(
-                "nothing can follow {}: move this line up",
-                actions_.back().kind == DialogueAction::Kind::hang_up ? "hang_up" : "transfer"
-            ));
+        if (actions_.empty()) return {};
+        switch (actions_.back().kind) {
+            case DialogueAction::Kind::say:
+            case DialogueAction::Kind::send_digits:
+                return {};
+            case DialogueAction::Kind::transfer:
+                return error("nothing can follow transfer: move this line up");
+            case DialogueAction::Kind::hang_up:
+                return error("nothing can follow hang_up: move this line up");
+            case DialogueAction::Kind::collect:
+                return error("nothing can follow collect: move this line up");
         }
         return {};
     }
 
     Problem read_say(std::string_view text) {
         if (auto problem = needs_pattern("say")) return problem;
+        if (!actions_.empty() && actions_.back().kind == DialogueAction::Kind::send_digits) {
+            return error("what is said is said before send_digits: move this line up");
+        }
         if (text.empty()) return error("say has no text: write what to say after it");
         if (auto problem = check_references(text)) return problem;
         actions_.push_back({DialogueAction::Kind::say, {std::string{text}}});
@@ -361,6 +435,53 @@ private:
         }
         if (auto problem = check_references(target)) return problem;
         actions_.push_back({DialogueAction::Kind::transfer, {std::string{target}}});
+        return {};
+    }
+
+    Problem read_send_digits(std::string_view keys) {
+        if (auto problem = needs_pattern("send_digits")) return problem;
+        const bool any = keys.find_first_of(key_letters) != std::string_view::npos;
+        if (!any || !are_keys(keys, "0123456789*#ABCDw")) {
+            return error("send_digits needs keys: 0-9, * and #, with w for half a second of waiting"
+            );
+        }
+        actions_.push_back({DialogueAction::Kind::send_digits, {std::string{keys}}});
+        return {};
+    }
+
+    /// "4", "4 until *", "4 within 15s", in any order behind the number.
+    Problem read_collect(std::string_view rest) {
+        if (auto problem = needs_pattern("collect")) return problem;
+        const auto next_word = [&rest] {
+            const auto end = std::min(rest.find_first_of(spaces), rest.size());
+            const auto word = rest.substr(0, end);
+            rest = trimmed(rest.substr(end));
+            return word;
+        };
+        DialogueAction action{DialogueAction::Kind::collect};
+        const auto count = number_in(next_word(), most_keys);
+        if (!count) {
+            return error(fmt::format("collect needs how many keys to wait for: 1 to {}", most_keys)
+            );
+        }
+        action.keypad.count = *count;
+        while (!rest.empty()) {
+            const auto word = next_word();
+            auto value = next_word();
+            if (word == "until" && value.size() == 1 && are_keys(value, key_letters)) {
+                action.keypad.terminator = value.front();
+                continue;
+            }
+            if (word == "within" && value.ends_with('s')) {
+                value.remove_suffix(1);
+                if (const auto seconds = number_in(value, 120)) {
+                    action.keypad.first = std::chrono::seconds{*seconds};
+                    continue;
+                }
+            }
+            return error("collect is written like this: collect 4 until # within 15s");
+        }
+        actions_.push_back(std::move(action));
         return {};
     }
 
@@ -404,7 +525,9 @@ private:
                 fmt::format("line {}: {}", rule_line_, what)};
         };
         if (actions_.empty()) {
-            return rule_error("the pattern has no answer: put say, transfer or hang_up below it");
+            return rule_error(
+                "the pattern has no answer: put say, transfer, collect or hang_up below it"
+            );
         }
         if (rule == Dialogue::max_rules) {
             return rule_error(fmt::format("the file has more than {} rules: shorten it", rule));
@@ -435,6 +558,17 @@ private:
             name
         );
         if (fallback_) return missing;
+        for (const auto& pattern : dialogue_.key_patterns_) {
+            if (pattern.rule != rule) continue;
+            if (pattern.name != name) return missing;
+            if (kind == DialogueAction::Kind::transfer) {
+                return fmt::format(
+                    "{{{}}} takes any keys, so it cannot choose where a call goes: write a rule "
+                    "for each choice",
+                    name
+                );
+            }
+        }
         // The phrases of the rule that is being read are the last ones.
         const auto& phrases = dialogue_.phrases_;
         for (auto phrase = phrases.rbegin(); phrase != phrases.rend() && phrase->rule == rule;

@@ -3,9 +3,12 @@
 #include "async/awaitable.hpp"
 #include "async/shard.hpp"
 #include "base/result.hpp"
+#include "base/time.hpp"
 #include "services/served.hpp"
 
+#include <cstddef>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -25,6 +28,13 @@ struct ToolCall {
     std::string arguments;  ///< a JSON object as text; invalid JSON of the model becomes {}
 };
 
+/// A wish for keys that the caller presses.
+struct KeypadRequest {
+    std::size_t count{20};    ///< complete with so many
+    milliseconds first{10s};  ///< how long to wait for the first
+    char terminator{'#'};     ///< … or with this one
+};
+
 struct ChatMessage {
     enum class Role { system, user, assistant, tool };
     Role role{Role::user};
@@ -32,6 +42,9 @@ struct ChatMessage {
     std::vector<ToolCall> tool_calls{};  ///< of assistant
     std::string tool_call_id{};          ///< of tool: what `text` answers
     std::string tool_name{};             ///< of tool
+    /// Of user: the keys pressed in this turn; empty: none in time. A secret: engines inside the
+    /// process may use it, nobody sends it anywhere. `text` says as much of it as it may.
+    std::optional<std::string> keys{};
 };
 
 /// A function that the model may ask for.
@@ -45,8 +58,8 @@ struct LlmOptions {
     std::string language;
 };
 
-/// One question. `messages` ends with what the caller just said; what the assistant said before is
-/// what the caller really heard of it.
+/// One question. `messages` ends with what the caller just said, or with what became of a tool
+/// call; what the assistant said before is what the caller really heard of it.
 struct LlmRequest {
     std::vector<ChatMessage> messages;
     std::vector<Tool> tools;
@@ -57,15 +70,19 @@ struct LlmRequest {
 
 struct LlmEvent {
     enum class Kind {
-        text,       ///< `text` continues the reply; any split, also inside a word
-        transfer,   ///< hand the caller to `text` (SIP URI or number) once all was heard
-        hang_up,    ///< end the call once all was heard
-        tool_call,  ///< `tool`
-        restart,    ///< the piece of a sentence that came last is void: the reply goes on anew
+        text,  ///< `text` continues the reply; any split, also inside a word
+        // Once all was heard:
+        transfer,     ///< hand the caller to `text` (SIP URI or number)
+        hang_up,      ///< end the call
+        send_digits,  ///< press the keys `text`: '0'–'9', '*', '#', 'A'–'D', 'w' (half a second)
+        collect,      ///< wait for the caller's keys: `keypad`
+        tool_call,    ///< `tool`
+        restart,      ///< the piece of a sentence that came last is void: the reply goes on anew
     };
     Kind kind{Kind::text};
     std::string text{};
     ToolCall tool{};
+    KeypadRequest keypad{};
 };
 
 /// One streaming reply. Destruction cancels it at the server too; nothing of it leaks into the

@@ -43,11 +43,13 @@ public:
         : dialogue_{std::move(dialogue)}, language_{std::move(language)} {}
 
     std::unique_ptr<LlmReply> ask(LlmRequest request) override {
-        std::string_view said;
+        const ChatMessage* said = nullptr;
         for (const auto& message : request.messages) {
-            if (message.role == ChatMessage::Role::user) said = message.text;
+            if (message.role == ChatMessage::Role::user) said = &message;
         }
-        const auto match = dialogue_->match(said, language_);
+        const auto match = said != nullptr && said->keys
+                               ? dialogue_->match_keys(*said->keys, language_)
+                               : dialogue_->match(said ? said->text : "", language_);
         const auto turn = times_asked_[match.rule]++;
         std::vector<LlmEvent> events;
         bool spoken = false;
@@ -68,6 +70,12 @@ public:
                     break;
                 case DialogueAction::Kind::hang_up:
                     events.push_back({LlmEvent::Kind::hang_up, {}});
+                    break;
+                case DialogueAction::Kind::send_digits:
+                    events.push_back({LlmEvent::Kind::send_digits, action.texts.front()});
+                    break;
+                case DialogueAction::Kind::collect:
+                    events.push_back({.kind = LlmEvent::Kind::collect, .keypad = action.keypad});
                     break;
             }
         }

@@ -192,6 +192,17 @@ TEST_F(Load, AnAgentThatNoCallReachesIsReported) {
     EXPECT_THAT(all(load("[agent.a]\nmatch = .*\n")), IsEmpty());
 }
 
+TEST_F(Load, ATransferTargetWithoutItsNameIsReported) {
+    EXPECT_THAT(
+        all(load("[agent]\ntransfer_targets = sales:sip:s@example.com, sip:people@example.com\n")),
+        HasSubstr("test.ini:2: error: [agent] transfer_targets: 'sip:people@example.com' is not "
+                  "written like name:target")
+    );
+    EXPECT_THAT(
+        all(load("[agent.a]\nmatch = 1\ntransfer_targets = support:+905551234567\n")), IsEmpty()
+    );
+}
+
 TEST_F(Load, TheRtpPortsMustHoldTheCallLimit) {
     constexpr std::string_view range =
         "[telephony.opensips]\nrtp_port_start = 35000\nrtp_port_end = 35100\n";

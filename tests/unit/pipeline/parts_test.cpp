@@ -135,6 +135,25 @@ TEST(Conversation, PutsAnUnansweredTurnInThePlaceOfItsBeginning) {
     EXPECT_EQ(messages[3].text, "what");
 }
 
+TEST(Conversation, KeepsWhatAFunctionGaveTogetherWithItsCall) {
+    using Role = services::ChatMessage::Role;
+    Conversation conversation{"", 2};
+    conversation.user_said("a person please");
+    conversation.assistant_heard("I connect you.", false);
+    conversation.called({{"1", "transfer_call", "{}"}}, {"failed: busy"});
+    conversation.assistant_heard("They are busy.", false);
+    auto messages = conversation.messages();
+    ASSERT_EQ(messages.size(), 4u);
+    EXPECT_EQ(messages[1].text, "I connect you.");
+    ASSERT_EQ(messages[1].tool_calls.size(), 1u);
+    EXPECT_EQ(messages[2].role, Role::tool);
+    EXPECT_EQ(messages[2].tool_name, "transfer_call");
+    EXPECT_EQ(messages[3].text, "They are busy.");
+    conversation.user_said("hm");
+    messages = conversation.messages();
+    EXPECT_NE(messages.front().role, Role::tool) << "a result without its call is an error";
+}
+
 TEST(Conversation, ForgetsTheOldestTurnsButNeverTheSystemPrompt) {
     Conversation conversation{"Be brief.", 2};
     for (int i = 0; i < 10; ++i) {

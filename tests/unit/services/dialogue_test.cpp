@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -192,6 +193,95 @@ TEST(Dialogue, ErrorsNameTheLineAndWhatToDo) {
     EXPECT_THAT(what(std::string(3'000, 'a')), HasSubstr("is longer than 2000 bytes"));
 }
 
+constexpr auto menu = R"(
+[help | keypad 0]
+say Press one for your card, or two to leave a number.
+collect 1
+
+[keypad 1]
+say Enter the four digits behind your name.
+collect 4 until * within 15s
+
+[keypad {pin:4}]
+say Thank you.
+
+[keypad {number}]
+say I have {number}.
+
+[keypad 9#]
+say Opening.
+send_digits 9w#
+hang_up
+
+[keypad nothing]
+say You pressed nothing.
+
+[*]
+say Say help.
+)";
+
+TEST(Dialogue, AnswersKeysExactly) {
+    const auto dialogue = parsed(menu);
+    const auto line = [&](std::string_view keys) {
+        const auto match = dialogue.match_keys(keys, "en");
+        return fill_in(
+            match.rule->actions.front().texts.front(), match.captures, DialogueAction::Kind::say
+        );
+    };
+    EXPECT_THAT(line("0"), HasSubstr("Press one"));
+    EXPECT_EQ(line("1"), "Enter the four digits behind your name.");
+    EXPECT_EQ(line("1234"), "Thank you.") << "a capture of that length before one of any";
+    EXPECT_EQ(line("12345"), "I have 12345.");
+    EXPECT_EQ(line("9#"), "Opening.") << "exact keys before a capture";
+    EXPECT_EQ(line(""), "You pressed nothing.");
+    EXPECT_THAT(answer(dialogue, "help"), HasSubstr("Press one")) << "words and keys in one rule";
+    EXPECT_EQ(answer(dialogue, "keypad nothing"), "Say help.") << "nobody says keys";
+    EXPECT_EQ(parsed(small).match_keys("1", "en").rule->fallback, true);
+}
+
+TEST(Dialogue, ReadsWhatFollowsAReply) {
+    const auto dialogue = parsed(menu);
+    const auto& asks = dialogue.match_keys("1").rule->actions;
+    ASSERT_EQ(asks.size(), 2u);
+    EXPECT_EQ(asks[1].kind, DialogueAction::Kind::collect);
+    EXPECT_EQ(asks[1].keypad.count, 4u);
+    EXPECT_EQ(asks[1].keypad.terminator, '*');
+    EXPECT_EQ(asks[1].keypad.first, 15s);
+    const auto& opens = dialogue.match_keys("9#").rule->actions;
+    ASSERT_EQ(opens.size(), 3u);
+    EXPECT_EQ(opens[1].kind, DialogueAction::Kind::send_digits);
+    EXPECT_EQ(opens[1].texts.front(), "9w#");
+    EXPECT_EQ(opens[2].kind, DialogueAction::Kind::hang_up);
+}
+
+TEST(Dialogue, ErrorsAboutKeysNameTheLineAndWhatToDo) {
+    const auto what = [](std::string_view text) {
+        const auto dialogue = parse_dialogue(text);
+        return dialogue ? std::string{"parsed"} : dialogue.error().what;
+    };
+    EXPECT_THAT(what("[keypad x]\nsay b\n"), HasSubstr("keypad needs keys such as 1"));
+    EXPECT_THAT(what("[keypad {a b}]\nsay b\n"), HasSubstr("cannot name a capture"));
+    EXPECT_THAT(what("[keypad {a:0}]\nsay b\n"), HasSubstr("write {a:4}"));
+    EXPECT_THAT(
+        what("[keypad 1]\nsay b\n[keypad 1]\nsay c\n"),
+        HasSubstr("line 3: these keys are answered already by the pattern of line 1")
+    );
+    EXPECT_THAT(
+        what("[keypad {n}]\ntransfer {n}\n[*]\nsay b\n"),
+        HasSubstr("cannot choose where a call goes")
+    );
+    EXPECT_THAT(
+        what("[keypad {n} | keypad 1]\nsay {n}\n[*]\nsay b\n"),
+        HasSubstr("not captured by every pattern")
+    );
+    EXPECT_THAT(what("[a]\ncollect\n"), HasSubstr("collect needs how many keys"));
+    EXPECT_THAT(what("[a]\ncollect 33\n"), HasSubstr("1 to 32"));
+    EXPECT_THAT(what("[a]\ncollect 4 within soon\n"), HasSubstr("collect 4 until # within 15s"));
+    EXPECT_THAT(what("[a]\ncollect 4\nsay b\n"), HasSubstr("nothing can follow collect"));
+    EXPECT_THAT(what("[a]\nsend_digits w\n"), HasSubstr("send_digits needs keys"));
+    EXPECT_THAT(what("[a]\nsend_digits 1\nsay b\n"), HasSubstr("is said before send_digits"));
+}
+
 TEST(Dialogue, NoPrefixOfAFileAndNoRandomBytesBreakTheParser) {
     const std::string text{small};
     for (std::size_t size = 0; size < text.size(); ++size) {
@@ -199,6 +289,10 @@ TEST(Dialogue, NoPrefixOfAFileAndNoRandomBytesBreakTheParser) {
         if (!dialogue) {
             EXPECT_NE(dialogue.error().what, "");
         }
+    }
+    const std::string keys{menu};
+    for (std::size_t size = 0; size < keys.size(); ++size) {
+        static_cast<void>(parse_dialogue(std::string_view{keys}.substr(0, size)));
     }
     EXPECT_TRUE(parse_dialogue(std::string("[*]\nsay \xff\xfe \x01 x\n")).has_value());
 }
@@ -252,6 +346,27 @@ TEST(ScriptedLlm, StreamsWordsThenActionsAndRotatesItsVariants) {
         )
     );
     EXPECT_THAT(ask("goodbye"), ElementsAre("Goodbye. ", "Call ", "again.", "-> hang up"));
+}
+
+TEST(ScriptedLlm, AnswersKeysThatItsMessageCarriesAndNotTheirDescription) {
+    async::Shard shard{0};
+    ScriptedLlm llm{std::make_shared<const Dialogue>(parsed(menu))};
+    auto session = test::value_of(shard, llm.open(shard, {"en"}));
+    LlmRequest request;
+    request.messages.push_back({ChatMessage::Role::user, "[keypad: *]"});
+    request.messages.back().keys = "1";
+    auto reply = session->ask(std::move(request));
+    std::optional<KeypadRequest> wanted;
+    std::string said;
+    for (;;) {
+        auto event = test::result_of(shard, reply->next());
+        if (!event) break;
+        said += event->text;
+        if (event->kind == LlmEvent::Kind::collect) wanted = event->keypad;
+    }
+    EXPECT_EQ(said, "Enter the four digits behind your name.");
+    ASSERT_TRUE(wanted.has_value());
+    EXPECT_EQ(wanted->count, 4u);
 }
 
 }  // namespace

@@ -73,6 +73,15 @@ protected:
         ASSERT_EQ(machine->state(), TurnState::speaking);
     }
 
+    /// The caller has heard all of our reply, and what is left of it in his phone too.
+    std::vector<Kind> reply_is_heard() {
+        machine->on_reply_done(machine->generation(), now);
+        auto kinds = actions();
+        for (const auto kind : wait(turns.last_word_pause))
+            kinds.push_back(kind);
+        return kinds;
+    }
+
     bool speaking_{false};
     TimePoint last_voiced_{};
 };
@@ -248,8 +257,7 @@ TEST_F(Conversation, AModelThatFailsIsApologisedForAndTheCallEnds) {
     EXPECT_THAT(actions(), ElementsAre(Kind::interrupt, Kind::say));
     EXPECT_EQ(last.line, CannedLine::failure);
     bot_speaks();
-    machine->on_reply_done(machine->generation(), now);
-    EXPECT_THAT(actions(), ElementsAre(Kind::hang_up));
+    EXPECT_THAT(reply_is_heard(), ElementsAre(Kind::hang_up));
 }
 
 TEST_F(Conversation, AModelThatStallsCountsAsFailed) {
@@ -281,8 +289,7 @@ TEST_F(Conversation, HangsUpAfterTheReplyUnlessTheCallerInterrupts) {
     machine->say_goodbye(now);
     EXPECT_THAT(actions(), ElementsAre(Kind::say));
     bot_speaks();
-    machine->on_reply_done(machine->generation(), now);
-    EXPECT_THAT(actions(), ElementsAre(Kind::hang_up));
+    EXPECT_THAT(reply_is_heard(), ElementsAre(Kind::hang_up));
 }
 
 TEST_F(Conversation, ASilentCallerIsAskedAndThenLetGo) {
@@ -291,8 +298,7 @@ TEST_F(Conversation, ASilentCallerIsAskedAndThenLetGo) {
         wait(turns.idle_prompt);
         lines.push_back(last.line);
         bot_speaks();
-        machine->on_reply_done(machine->generation(), now);
-        actions();
+        reply_is_heard();
     }
     EXPECT_THAT(lines, ElementsAre(CannedLine::idle, CannedLine::idle, CannedLine::goodbye));
     EXPECT_EQ(machine->state(), TurnState::ended);
@@ -306,6 +312,149 @@ TEST_F(Conversation, HoldStopsTheClocksAndPausesTheReply) {
     machine->on_hold(false, now);
     EXPECT_THAT(actions(), ElementsAre(Kind::resume));
     EXPECT_THAT(wait(1s), ElementsAre());
+}
+
+TEST_F(Conversation, HangsUpAMomentAfterTheLastWordLeft) {
+    reach_speaking();
+    machine->hang_up_after_reply();
+    machine->on_reply_done(machine->generation(), now);
+    EXPECT_THAT(wait(180ms), ElementsAre());
+    EXPECT_EQ(machine->state(), TurnState::parting);
+    EXPECT_THAT(wait(20ms), ElementsAre(Kind::hang_up));
+}
+
+TEST_F(Conversation, WhatFollowsAReplyIsDoneOnceItWasHeard) {
+    reach_speaking();
+    machine->act_after_reply();
+    machine->hang_up_after_reply();  // comes after the action
+    EXPECT_THAT(reply_is_heard(), ElementsAre(Kind::act));
+    EXPECT_EQ(machine->state(), TurnState::acting);
+    caller_starts();  // nobody listens now
+    EXPECT_THAT(actions(), ElementsAre());
+    machine->on_action_done(now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::begin_utterance)) << "he still speaks";
+}
+
+TEST_F(Conversation, AFailedActionIsToldByALineOrByTheModelAndTheCallGoesOn) {
+    reach_speaking();
+    machine->act_after_reply();
+    reply_is_heard();
+    machine->on_action_failed(now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::say));
+    EXPECT_EQ(last.line, CannedLine::not_connected);
+    bot_speaks();
+    EXPECT_THAT(reply_is_heard(), ElementsAre());
+    EXPECT_EQ(machine->state(), TurnState::listening);
+
+    ASSERT_TRUE(machine->begin_action(now));
+    EXPECT_FALSE(machine->begin_action(now)) << "one at a time";
+    machine->report_action(now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::report));
+    bot_speaks();
+    EXPECT_THAT(reply_is_heard(), ElementsAre());
+    machine->report_action(now);
+    EXPECT_THAT(actions(), ElementsAre()) << "too late";
+}
+
+TEST_F(Conversation, AnActionThatNeverEndsIsGivenUp) {
+    ASSERT_TRUE(machine->begin_action(now));
+    EXPECT_THAT(wait(turns.longest_action), ElementsAre(Kind::say));
+    EXPECT_EQ(last.line, CannedLine::not_connected);
+}
+
+TEST_F(Conversation, AGoodbyeWaitsForTheEndOfAnAction) {
+    ASSERT_TRUE(machine->begin_action(now));
+    machine->say_goodbye(now);
+    EXPECT_THAT(actions(), ElementsAre());
+    machine->report_action(now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::say));
+    EXPECT_EQ(last.line, CannedLine::goodbye);
+}
+
+TEST_F(Conversation, ACallerWhoInterruptsIsNotTransferred) {
+    reach_speaking();
+    machine->act_after_reply();
+    caller_starts();
+    wait(300ms);
+    now += 1s;
+    caller_stops();
+    wait(500ms);
+    machine->on_final(machine->utterance(), "no wait", now);
+    actions();
+    bot_speaks();
+    EXPECT_THAT(reply_is_heard(), ElementsAre());
+    EXPECT_EQ(machine->state(), TurnState::listening);
+}
+
+TEST_F(Conversation, AKeyStopsTheReplyWhereTheAgentWantsIt) {
+    reach_speaking();
+    machine->on_key(KeyUse::ignore, now);
+    EXPECT_THAT(actions(), ElementsAre());
+    machine->on_key(KeyUse::interrupt, now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::interrupt));
+    EXPECT_TRUE(last.by_caller);
+    EXPECT_EQ(machine->interruption_strategy(), InterruptionStrategy::key);
+    EXPECT_EQ(machine->state(), TurnState::listening);
+
+    machine->say_goodbye(now);
+    actions();
+    bot_speaks();
+    machine->on_key(KeyUse::collect, now);
+    EXPECT_THAT(actions(), ElementsAre()) << "nothing would follow a goodbye";
+}
+
+TEST_F(Conversation, AKeyThatOnlyInterruptsLeavesAQuestionItsAnswer) {
+    caller_starts();
+    now += 1s;
+    caller_stops();
+    wait(500ms);
+    machine->on_final(machine->utterance(), "where is my card", now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::reply));
+    machine->on_key(KeyUse::interrupt, now);
+    EXPECT_THAT(actions(), ElementsAre());
+    machine->on_key(KeyUse::collect, now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::interrupt));
+    machine->on_keys("[keypad: ****]", now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::reply));
+    EXPECT_EQ(machine->asked_text(), "where is my card [keypad: ****]");
+}
+
+TEST_F(Conversation, KeysAreATurnOfTheirOwnAndAVoiceMeanwhileIsNot) {
+    caller_starts();
+    actions();
+    machine->on_key(KeyUse::collect, now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::cancel_utterance));
+    EXPECT_EQ(machine->state(), TurnState::keying);
+    caller_stops();
+    caller_starts();
+    EXPECT_THAT(wait(1s), ElementsAre());
+    machine->on_keys("[keypad: **]", now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::reply));
+    EXPECT_EQ(machine->asked_text(), "[keypad: **]");
+}
+
+TEST_F(Conversation, WhatWasSaidBeforeAHoldIsAnsweredAfterIt) {
+    caller_starts();
+    now += 1s;
+    caller_stops();
+    wait(200ms);
+    ASSERT_EQ(machine->state(), TurnState::recognising);
+    machine->on_hold(true, now);
+    machine->on_final(machine->utterance(), "where is my card", now);
+    EXPECT_EQ(actions().back(), Kind::reply);
+    EXPECT_TRUE(machine->paused()) << "nothing is spoken into the void";
+    EXPECT_THAT(wait(5min), ElementsAre());
+    machine->on_hold(false, now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::resume));
+    EXPECT_FALSE(machine->paused());
+}
+
+TEST_F(Conversation, AHeldCallEndsWithoutAGoodbyeThatNobodyWouldHear) {
+    reach_speaking();
+    machine->on_hold(true, now);
+    actions();
+    machine->say_goodbye(now);
+    EXPECT_THAT(actions(), ElementsAre(Kind::interrupt, Kind::hang_up));
 }
 
 /// Liveness: whatever happened before, once nothing happens any more (services dead, caller silent)
@@ -326,7 +475,7 @@ TEST(TurnMachineLiveness, EveryHistoryEndsOnceNothingHappensAnyMore) {
             now += milliseconds{20 * pick(60)};
             const UtteranceId utterance{machine.utterance().value - (pick(4) == 0 ? 1u : 0u)};
             const Generation generation{machine.generation().value - (pick(4) == 0 ? 1u : 0u)};
-            switch (pick(14)) {
+            switch (pick(20)) {
                 case 0:
                 case 1:
                     machine.on_speech_start(now - 60ms, now);
@@ -362,6 +511,24 @@ TEST(TurnMachineLiveness, EveryHistoryEndsOnceNothingHappensAnyMore) {
                     break;
                 case 13:
                     if (pick(8) == 0) machine.hang_up_after_reply();
+                    break;
+                case 14:
+                    machine.act_after_reply();
+                    break;
+                case 15:
+                    machine.on_key(pick(2) == 0 ? KeyUse::collect : KeyUse::interrupt, now);
+                    break;
+                case 16:
+                    machine.on_keys("[keypad: *]", now);
+                    break;
+                case 17:
+                    if (pick(4) == 0) machine.begin_action(now);
+                    break;
+                case 18:
+                    pick(2) == 0 ? machine.on_action_failed(now) : machine.report_action(now);
+                    break;
+                case 19:
+                    pick(2) == 0 ? machine.on_action_done(now) : (void)machine.announce(now);
                     break;
             }
             machine.tick(now);

@@ -1,0 +1,112 @@
+#include "pipeline/manager.hpp"
+
+#include "support/fake_services.hpp"
+#include "support/fake_transport.hpp"
+#include "transports/errors.hpp"
+
+#include <boost/asio/co_spawn.hpp>
+
+#include <gtest/gtest.h>
+
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+
+namespace oavc::pipeline {
+namespace {
+
+using transports::CallControlErrc;
+
+class DeafVad final : public media::VadFactory {
+    class Engine final : public media::VadEngine {
+        SampleRate input_rate() const noexcept override { return narrowband; }
+        media::VadDecision process(media::FrameView) noexcept override { return {0, false, 0, 0}; }
+        void reset() noexcept override {}
+    };
+
+public:
+    std::string_view name() const noexcept override { return "deaf"; }
+    SampleRate input_rate() const noexcept override { return narrowband; }
+    std::unique_ptr<media::VadEngine> make() const override { return std::make_unique<Engine>(); }
+};
+
+/// Two shards that this thread runs in turn; the call lives on the second, who asks on the first.
+class ManagerTest : public testing::Test {
+protected:
+    ManagerTest() { call.info.native_id = "CA1"; }
+
+    void begin() {
+        asio::co_spawn(
+            shards[1].context(),
+            manager.run_call(
+                shards[1],
+                std::make_unique<transports::FakeTransport>(call, shards[1]),
+                manager.admit()
+            ),
+            [this](std::exception_ptr) { over = true; }
+        );
+        poll();
+    }
+
+    void poll() {
+        for (int round = 0; round < 8; ++round) {
+            for (std::size_t i = 0; i < shards.size(); ++i) {
+                shards[i].context().restart();
+                shards[i].context().poll();
+            }
+        }
+    }
+
+    /// What came back, if it did.
+    std::optional<error_code> command(std::string id, CallCommand wish) {
+        told.reset();
+        asio::co_spawn(
+            shards[0].context(),
+            manager.command(shards[0], std::move(id), std::move(wish)),
+            [this](std::exception_ptr, Result<void> outcome) {
+                told = outcome ? error_code{} : outcome.error();
+            }
+        );
+        poll();
+        return told;
+    }
+
+    async::ShardPool shards{2};
+    services::FakeStt stt;
+    services::FakeLlm llm;
+    services::FakeTts tts;
+    DeafVad vad;
+    transports::FakeCall call;
+    PipelineManager manager{Config{}, Services{stt, llm, tts, vad}, shards, {}, log::Logger{}};
+    std::optional<error_code> told;
+    bool over{false};
+    const error_code ok;
+};
+
+TEST_F(ManagerTest, ACommandReachesItsCallOnAnotherShardAndItsOutcomeComesBack) {
+    begin();
+    EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::send_digits, .text = "12"}), ok);
+    EXPECT_EQ(call.pressed, "12");
+    call.fail_transfer = make_error_code(CallControlErrc::busy);
+    EXPECT_EQ(
+        command("CA1", {.kind = CallCommand::Kind::transfer, .text = "1"}), CallControlErrc::busy
+    );
+    EXPECT_EQ(command("CA2", {.kind = CallCommand::Kind::hold}), CallControlErrc::gone);
+    EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::hang_up}), ok);
+    EXPECT_TRUE(over);
+    EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::hold}), CallControlErrc::gone);
+}
+
+TEST_F(ManagerTest, WhoAsksIsToldWhenTheCallEndsBeforeItObeyed) {
+    call.keep_control = true;
+    begin();
+    EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::hold}), std::nullopt);
+    call.finish(transports::EndReason::caller_hung_up);
+    poll();
+    EXPECT_TRUE(over);
+    EXPECT_EQ(told, CallControlErrc::gone);
+}
+
+}  // namespace
+}  // namespace oavc::pipeline
