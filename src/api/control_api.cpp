@@ -1,8 +1,9 @@
 #include "api/control_api.hpp"
 
+#include "api/call_commands.hpp"
+#include "api/json_reply.hpp"
 #include "api/turns.hpp"
 #include "net/http_server.hpp"
-#include "net/json_text.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -141,20 +142,6 @@ json::array turns_json(const std::vector<TurnRecord>& turns) {
     return out;
 }
 
-net::HttpResponse reply(int status, const json::object& body) {
-    net::HttpResponse response;
-    response.status = status;
-    response.body = net::json_text(body);
-    response.body += '\n';
-    response.content_type = "application/json";
-    response.headers["Cache-Control"] = "no-store";
-    return response;
-}
-
-net::HttpResponse problem(int status, std::string_view what) {
-    return reply(status, {{"error", what}});
-}
-
 /// The value of `key` in a query; nullopt when it is not there.
 std::optional<std::string_view> query_value(std::string_view query, std::string_view key) {
     while (!query.empty()) {
@@ -181,7 +168,7 @@ std::optional<std::uint64_t> number_in(std::string_view query, std::string_view 
 std::optional<net::HttpResponse> refusal(const Config& config, const net::HttpRequest& request) {
     if (config.token.empty()) {
         if (request.peer_is_loopback) return std::nullopt;
-        return problem(
+        return json_problem(
             403,
             "The control API answers local clients only. To reach it from elsewhere, set [api] "
             "token "
@@ -198,13 +185,13 @@ std::optional<net::HttpResponse> refusal(const Config& config, const net::HttpRe
         return std::nullopt;
     }
     auto response =
-        problem(401, "Send the token of [api] token as 'Authorization: Bearer <token>'.");
+        json_problem(401, "Send the token of [api] token as 'Authorization: Bearer <token>'.");
     response.headers["WWW-Authenticate"] = "Bearer";
     return response;
 }
 
 net::HttpResponse no_such_call() {
-    return problem(404, "No such call: it never came, or is older than those kept.");
+    return json_problem(404, "No such call: it never came, or is older than those kept.");
 }
 
 }  // namespace
@@ -241,7 +228,8 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
     return difference == 0;
 }
 
-ControlApi::ControlApi(Config config, const CallLog& log) : config_{std::move(config)}, log_{log} {}
+ControlApi::ControlApi(Config config, const CallLog& log, pipeline::CallCommands* commands)
+    : config_{std::move(config)}, log_{log}, commands_{commands} {}
 
 void ControlApi::register_on(net::HttpServer& server) {
     const auto handler = [this](async::Shard& shard, net::HttpRequest request) {
@@ -249,11 +237,13 @@ void ControlApi::register_on(net::HttpServer& server) {
     };
     server.handle("GET", std::string{calls_path}, handler);
     server.handle_prefix("GET", std::string{calls_path} + "/", handler);
+    if (commands_ != nullptr) {
+        server.handle_prefix("POST", std::string{calls_path} + "/", handler);
+    }
 }
 
-asio::awaitable<net::HttpResponse> ControlApi::handle(
-    async::Shard& /*shard*/, net::HttpRequest request
-) const {
+asio::awaitable<net::HttpResponse> ControlApi::handle(async::Shard& shard, net::HttpRequest request)
+    const {
     if (auto refused = refusal(config_, request)) co_return std::move(*refused);
 
     std::string_view rest =
@@ -263,7 +253,7 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(
         for (const CallSummary& call : log_.list())
             calls.push_back(summary_json(call));
         json::object body{{"calls", std::move(calls)}};
-        co_return reply(200, body);
+        co_return json_reply(200, body);
     }
     rest.remove_prefix(1);
     const auto slash = rest.find('/');
@@ -271,6 +261,10 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(
     const std::string_view part =
         slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
 
+    if (request.method == "POST") {
+        auto answer = co_await command(shard, id, part, request.body);
+        co_return answer;
+    }
     if (part.empty()) {
         const auto page = log_.find(id);
         if (!page) co_return no_such_call();
@@ -278,13 +272,14 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(
         json::object body = summary_json(page->call);
         body["transcript"] = transcript_json(turns);
         body["turns"] = turns_json(turns);
-        co_return reply(200, body);
+        co_return json_reply(200, body);
     }
-    if (part != "events") co_return problem(404, "Known are /api/v1/calls/{id} and …/{id}/events.");
+    if (part != "events")
+        co_return json_problem(404, "Known are /api/v1/calls/{id} and …/{id}/events.");
 
     const auto after = number_in(request.query(), "after");
     const auto wait = number_in(request.query(), "wait_ms");
-    if (!after || !wait) co_return problem(400, "after and wait_ms are whole numbers ≥ 0.");
+    if (!after || !wait) co_return json_problem(400, "after and wait_ms are whole numbers ≥ 0.");
     const auto limit = milliseconds{static_cast<std::int64_t>(
         std::min<std::uint64_t>(*wait, static_cast<std::uint64_t>(longest_wait.count()))
     )};
@@ -304,7 +299,23 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(
     // Nothing will follow `next`: the watcher can stop.
     body["complete"] = page->call.over && next >= page->call.events;
     body["events"] = std::move(events);
-    co_return reply(200, body);
+    co_return json_reply(200, body);
+}
+
+asio::awaitable<net::HttpResponse> ControlApi::command(
+    async::Shard& shard, std::string id, std::string_view verb, std::string_view body
+) const {
+    auto wish = parse_call_command(verb, body);
+    if (!wish && wish.error().empty()) {
+        co_return json_problem(
+            404, "A call can be told: hangup, transfer, hold, resume, digits, say."
+        );
+    }
+    if (!wish) co_return json_problem(400, wish.error());
+    const auto page = log_.find(id, 0, 1);
+    if (!page) co_return no_such_call();
+    const auto outcome = co_await commands_->command(shard, std::move(id), *wish);
+    co_return command_answer(*wish, outcome);
 }
 
 }  // namespace oavc::api

@@ -4,6 +4,7 @@
 #include "api/config.hpp"
 #include "async/shard.hpp"
 #include "net/http.hpp"
+#include "pipeline/call_command.hpp"
 
 #include <string>
 #include <string_view>
@@ -20,6 +21,8 @@ namespace oavc::api {
 ///     GET /api/v1/calls/{id}                              state, transcript, turns with their
 ///     latency GET /api/v1/calls/{id}/events?after=N&wait_ms=M     events numbered above N; waits ≤
 ///     10 s for one
+///     POST /api/v1/calls/{id}/{verb}                      hangup, transfer, hold, resume, digits,
+///     say
 ///
 /// `{id}` is the session id or the carrier's own (URL-encoded). Access: `Authorization: Bearer
 /// <[api] token>`, or, when no token is configured, clients on the loopback interface only.
@@ -28,7 +31,8 @@ class ControlApi {
 public:
     static constexpr milliseconds longest_wait{10'000};
 
-    ControlApi(Config config, const CallLog& log);
+    /// `commands`: reaches running calls; borrowed. Null: calls can only be watched.
+    ControlApi(Config config, const CallLog& log, pipeline::CallCommands* commands = nullptr);
 
     void register_on(net::HttpServer& server);
 
@@ -37,7 +41,12 @@ public:
 
 private:
     const Config config_;
+    asio::awaitable<net::HttpResponse> command(
+        async::Shard& shard, std::string id, std::string_view verb, std::string_view body
+    ) const;
+
     const CallLog& log_;
+    pipeline::CallCommands* const commands_;
 };
 
 /// Decodes %XX; "+" stays itself, as it does in a path (RFC 3986 §2.1). A broken escape is kept as

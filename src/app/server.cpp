@@ -147,7 +147,7 @@ struct Server::Parts {
               [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
           rtp_ports{rtp_address(config), config.rtp.port_start, config.rtp.port_end},
-          api{config.api, calls} {}
+          api{config.api, calls, &manager} {}
 
     asio::awaitable<net::HttpResponse> live() const {
         co_return json(200, R"({"status":"alive","version":")" OAVC_VERSION R"("})");

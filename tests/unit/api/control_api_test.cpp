@@ -1,5 +1,7 @@
 #include "api/control_api.hpp"
 
+#include "transports/errors.hpp"
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/json/parse.hpp>
 
@@ -7,6 +9,8 @@
 
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace oavc::api {
 namespace {
@@ -35,10 +39,23 @@ protected:
         return response.value_or(net::HttpResponse{});
     }
 
-    void start(std::string target, net::HttpHeaders headers = {}, bool loopback = true) {
+    net::HttpResponse post(std::string target, std::string body = {}) {
+        start(std::move(target), {}, true, "POST", std::move(body));
+        EXPECT_TRUE(response) << "answered at once";
+        return response.value_or(net::HttpResponse{});
+    }
+
+    void start(
+        std::string target,
+        net::HttpHeaders headers = {},
+        bool loopback = true,
+        std::string method = "GET",
+        std::string body = {}
+    ) {
         response.reset();
         net::HttpRequest request;
-        request.method = "GET";
+        request.method = std::move(method);
+        request.body = std::move(body);
         request.target = std::move(target);
         request.headers = std::move(headers);
         request.peer_is_loopback = loopback;
@@ -54,12 +71,28 @@ protected:
     void configure(std::string token) {
         Config config;
         config.token = std::move(token);
-        api.emplace(std::move(config), log);
+        api.emplace(std::move(config), log, &commands);
     }
 
     async::Shard shard{0};
     CallLog log;
-    std::optional<ControlApi> api{std::in_place, Config{}, log};
+    /// Running calls that note what they are told, and answer what the test says.
+    struct Commands final : pipeline::CallCommands {
+        asio::awaitable<Result<void>> command(
+            async::Shard&, std::string call, pipeline::CallCommand command
+        ) override {
+            calls.push_back(std::move(call));
+            commands.push_back(std::move(command));
+            if (answer) co_return answer;
+            co_return Result<void>{};
+        }
+        std::vector<std::string> calls;
+        std::vector<pipeline::CallCommand> commands;
+        error_code answer;
+    };
+
+    Commands commands;
+    std::optional<ControlApi> api{std::in_place, Config{}, log, &commands};
     std::optional<net::HttpResponse> response;
 
 private:
@@ -132,6 +165,88 @@ TEST_F(ControlApiTest, RefusesNumbersThatAreNone) {
     EXPECT_EQ(get("/api/v1/calls/s1/events?after=-1").status, 400);
     EXPECT_EQ(get("/api/v1/calls/s1/events?wait_ms=soon").status, 400);
     EXPECT_EQ(get("/api/v1/calls/s1/words").status, 404);
+}
+
+TEST_F(ControlApiTest, TellsARunningCallWhatToDo) {
+    happen(Kind::started);
+    using Wish = pipeline::CallCommand::Kind;
+    EXPECT_EQ(post("/api/v1/calls/s1/hangup").status, 200);
+    EXPECT_EQ(post("/api/v1/calls/s1/hangup", R"({"goodbye":true})").status, 202);
+    EXPECT_EQ(
+        post("/api/v1/calls/B2B.1%2F2%203/transfer", R"({"to":"sip:a@b","patience_s":5})").status,
+        200
+    );
+    EXPECT_EQ(post("/api/v1/calls/s1/hold", "{}").status, 200);
+    EXPECT_EQ(post("/api/v1/calls/s1/resume").status, 200);
+    EXPECT_EQ(post("/api/v1/calls/s1/digits", R"({"digits":"12w#"})").status, 200);
+    const auto say = post("/api/v1/calls/s1/say", R"({"text":"Hello.","interrupt":true})");
+    EXPECT_EQ(say.status, 202);
+    EXPECT_EQ(json::parse(say.body).at("status").as_string(), "accepted");
+
+    ASSERT_EQ(commands.commands.size(), 7u);
+    EXPECT_EQ(commands.calls[0], "s1");
+    EXPECT_EQ(commands.calls[2], "B2B.1/2 3");
+    EXPECT_FALSE(commands.commands[0].goodbye);
+    EXPECT_TRUE(commands.commands[1].goodbye);
+    EXPECT_EQ(commands.commands[2].kind, Wish::transfer);
+    EXPECT_EQ(commands.commands[2].text, "sip:a@b");
+    EXPECT_EQ(commands.commands[2].patience, 5s);
+    EXPECT_EQ(commands.commands[3].kind, Wish::hold);
+    EXPECT_EQ(commands.commands[4].kind, Wish::resume);
+    EXPECT_EQ(commands.commands[5].text, "12w#");
+    EXPECT_TRUE(commands.commands[6].interrupt);
+}
+
+TEST_F(ControlApiTest, SaysWhatIsWrongWithACommand) {
+    happen(Kind::started);
+    struct Case {
+        const char* path;
+        const char* body;
+        int status;
+        const char* words;
+    };
+    for (const auto& c : {
+             Case{"/api/v1/calls/s1/transfer", "", 400, "'to' is missing"},
+             Case{"/api/v1/calls/s1/transfer", "to=1", 400, "not a JSON object"},
+             Case{"/api/v1/calls/s1/transfer", R"({"to":"1","patience_s":99})", 400, "1 to 60"},
+             Case{"/api/v1/calls/s1/transfer", R"({"to":"1","atended":true})", 400, "docs/api.md"},
+             Case{"/api/v1/calls/s1/hangup", R"({"goodbye":1})", 400, "true or false"},
+             Case{"/api/v1/calls/s1/digits", R"({"digits":"4711x"})", 400, "'digits' are 0-9"},
+             Case{"/api/v1/calls/s1/dance", "", 404, "hangup, transfer"},
+             Case{"/api/v1/calls/other/hangup", "", 404, "No such call"},
+         }) {
+        const auto answer = post(c.path, c.body);
+        EXPECT_EQ(answer.status, c.status) << c.path << ' ' << c.body;
+        EXPECT_NE(answer.body.find(c.words), std::string::npos) << answer.body;
+        EXPECT_EQ(answer.body.find("4711"), std::string::npos) << "digits are secret";
+    }
+    EXPECT_TRUE(commands.commands.empty());
+    configure("s3cret");
+    EXPECT_EQ(post("/api/v1/calls/s1/hangup").status, 401);
+}
+
+TEST_F(ControlApiTest, TellsWhyACallDidNotObey) {
+    happen(Kind::started);
+    using transports::CallControlErrc;
+    struct Case {
+        CallControlErrc error;
+        int status;
+        const char* code;
+    };
+    for (const auto& c : {
+             Case{CallControlErrc::bad_target, 400, "bad_target"},
+             Case{CallControlErrc::gone, 409, "gone"},
+             Case{CallControlErrc::busy, 409, "busy"},
+             Case{CallControlErrc::wrong_state, 409, "wrong_state"},
+             Case{CallControlErrc::no_capacity, 429, "no_capacity"},
+             Case{CallControlErrc::not_supported, 501, "not_supported"},
+             Case{CallControlErrc::unavailable, 502, "unavailable"},
+         }) {
+        commands.answer = make_error_code(c.error);
+        const auto answer = post("/api/v1/calls/s1/hold");
+        EXPECT_EQ(answer.status, c.status);
+        EXPECT_EQ(json::parse(answer.body).at("code").as_string(), c.code);
+    }
 }
 
 TEST(PercentDecoded, LeavesBrokenEscapesAsTheyAre) {
