@@ -1,7 +1,6 @@
 #include "api/call_commands.hpp"
 
 #include "api/json_reply.hpp"
-#include "transports/errors.hpp"
 
 #include <boost/json/parse.hpp>
 

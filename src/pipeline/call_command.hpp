@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "transports/errors.hpp"
 
 #include <string>
 
