@@ -429,10 +429,8 @@ void Call::on_failed(TransactionId id, bool timeout, TimePoint now) {
     pending_.erase(found);
     switch (pending.kind) {
         case Kind::invite:
-            // §8.1.3.1: as if 408 or 503 had come.
-            return end(
-                CallEnd::refused, timeout ? 408 : 503, timeout ? "no answer" : "cannot send"
-            );
+            // The next hop is silent, which no callee is to blame for.
+            return end(CallEnd::refused, 503, timeout ? "no response" : "cannot send");
         case Kind::reinvite:
         case Kind::refresh:
         case Kind::update:

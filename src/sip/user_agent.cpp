@@ -10,6 +10,8 @@ namespace oavc::sip {
 
 namespace {
 
+constexpr std::uint64_t registration_user = ~std::uint64_t{0};
+
 constexpr std::array known_extensions{std::string_view{"100rel"}, std::string_view{"timer"}};
 
 std::string dialog_key(std::string_view call_id, std::string_view local_tag) {
@@ -70,6 +72,7 @@ void UserAgent::on_send_failed(TransactionId id, TimePoint now) {
 
 void UserAgent::on_time(TimePoint now) {
     layer_.on_time(now);
+    if (registration_) registration_->on_time(now);
     pump(now);
     while (!deadlines_.empty() && deadlines_.begin()->first <= now) {
         const auto number = deadlines_.begin()->second;
@@ -88,12 +91,16 @@ void UserAgent::pump(TimePoint now) {
         } else if (const auto* ack = std::get_if<TransactionLayer::Ack>(&*action)) {
             on_ack(ack->message, now);
         } else if (const auto* response = std::get_if<TransactionLayer::Response>(&*action)) {
-            if (auto* one = call(response->user)) {
+            if (response->user == registration_user && registration_) {
+                registration_->on_response(response->id, response->message, now);
+            } else if (auto* one = call(response->user)) {
                 one->on_response(response->id, response->message, response->from, now);
                 touched(response->user, now);
             }
         } else if (const auto* failed = std::get_if<TransactionLayer::Failed>(&*action)) {
-            if (auto* one = call(failed->user)) {
+            if (failed->user == registration_user && registration_) {
+                registration_->on_failed(failed->id, now);
+            } else if (auto* one = call(failed->user)) {
                 one->on_failed(failed->id, failed->timeout, now);
                 touched(failed->user, now);
             }
@@ -285,6 +292,18 @@ Call& UserAgent::dial(Call::Destination destination) {
     return made;
 }
 
+void UserAgent::enrol(Registration::Settings settings, TimePoint now) {
+    registration_.emplace(layer_, std::move(settings), registration_user);
+    registration_->start(now);
+    pump(now);
+}
+
+void UserAgent::unregister(TimePoint now) {
+    if (!registration_) return;
+    registration_->stop(now);
+    pump(now);
+}
+
 std::optional<UserAgent::Action> UserAgent::next_action() {
     if (actions_.empty()) return std::nullopt;
     auto action = std::move(actions_.front());
@@ -296,6 +315,10 @@ std::optional<TimePoint> UserAgent::next_deadline() const {
     auto next = layer_.next_deadline();
     if (!deadlines_.empty() && (!next || deadlines_.begin()->first < *next)) {
         next = deadlines_.begin()->first;
+    }
+    if (registration_) {
+        const auto due = registration_->next_deadline();
+        if (due && (!next || *due < *next)) next = due;
     }
     return next;
 }

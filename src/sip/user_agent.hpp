@@ -2,6 +2,7 @@
 
 #include "base/time.hpp"
 #include "sip/call.hpp"
+#include "sip/registration.hpp"
 #include "sip/transaction_layer.hpp"
 
 #include <cstddef>
@@ -66,6 +67,10 @@ public:
     /// A call to be started. Its events come under the number.
     Call& dial(Call::Destination destination);
     void drain(bool draining) noexcept { draining_ = draining; }
+    /// Registers, and stays so until `unregister`.
+    void enrol(Registration::Settings settings, TimePoint now);
+    void unregister(TimePoint now);
+    const std::optional<Registration>& registration() const noexcept { return registration_; }
 
     std::optional<Action> next_action();
     std::optional<TimePoint> next_deadline() const;
@@ -100,6 +105,7 @@ private:
     // Owned.
     const Settings settings_;
     TransactionLayer layer_;
+    std::optional<Registration> registration_;
     // State.
     std::uint64_t next_number_{1};
     std::unordered_map<std::uint64_t, Entry> calls_;

@@ -7,6 +7,7 @@
 #include "base/random.hpp"
 #include "net/tcp.hpp"
 #include "sip/bodies.hpp"
+#include "sip/dialog.hpp"
 #include "transports/detail/shard_calls.hpp"
 #include "transports/errors.hpp"
 #include "transports/rtp/local_address.hpp"
@@ -14,6 +15,7 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/error.hpp>
+#include <boost/asio/ip/udp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_future.hpp>
 
@@ -71,17 +73,31 @@ CallInfo info_of(const sip::Message& invite) {
 }  // namespace
 
 struct SipListener::Impl final : Exchange, Dialer {
+    /// Who waits in `dial`: on its own shard, told once.
+    struct Dialling {
+        explicit Dialling(async::Shard& s) : shard{s}, changed{s.executor()} {}
+        async::Shard& shard;
+        async::Signal changed;
+        std::optional<Result<Dialled>> outcome;
+        std::uint64_t number{0};  ///< shard 0's
+    };
     /// A call as shard 0 knows it.
     struct Entry {
         sip::LocalMedia local;
         bool has_transport{false};
         bool transport_gone{false};
-        std::uint64_t consults_for{0};  ///< the call that is to be joined with this one
-        std::uint64_t consult{0};       ///< the call that asks its target first
-        std::string target;             ///< of `consult`
-        std::uint16_t own_port{0};      ///< of a call without a transport
-        rtp::RtpPortPair ports;         ///< until a transport takes them
+        // Without a transport: one that is being dialled, or that asks the target of a transfer.
+        rtp::RtpPortPair ports;
+        std::uint16_t own_port{0};
+        AdmissionSlot slot;
+        CallInfo info;
+        std::shared_ptr<Dialling> dialling;
         std::unique_ptr<boost::asio::steady_timer> patience;
+        std::uint64_t consults_for{0};  ///< the call that is to be joined with this one
+        // While the target of a transfer is asked.
+        std::uint64_t consult{0};
+        bool swallow_hold{false};  ///< the hold under way was not the session's wish
+        bool resume{false};        ///< when it is done
     };
     struct Connection {
         std::uint64_t id;
@@ -135,6 +151,7 @@ struct SipListener::Impl final : Exchange, Dialer {
             }
             tcp = std::move(*listening);
         }
+        find_servers();
         const auto on_exception = [this](std::exception_ptr error) { on_task_exception(error); };
         calls.emplace(shards, on_exception);
         tasks = std::make_unique<async::TaskGroup>(home.executor(), on_exception);
@@ -149,8 +166,57 @@ struct SipListener::Impl final : Exchange, Dialer {
         home.post([this] {
             udp->start([this](auto datagram, const auto& from) { on_datagram(datagram, from); });
             if (tcp) tasks->spawn(accept(tcp.get(), Protocol::tcp));
+            if (registrar) {
+                agent->enrol(registration(), Clock::now());
+                run();
+            }
             watch_idle();
         });
+    }
+
+    /// Where outgoing calls and registrations go. Names are looked up once, here. Whom we ask may
+    /// answer.
+    void find_servers() {
+        const auto find =
+            [this](const char* key, const std::string& text) -> std::optional<Target> {
+            if (text.empty()) return std::nullopt;
+            auto uri = *sip::parse_uri(text);
+            if (!sip::is_ip_address(uri.host)) uri.host = look_up(key, uri.host);
+            const auto target = sip::target_of(uri);
+            if (target) allowed.insert(unmapped(ip::make_address(target->address)));
+            return target;
+        };
+        proxy = find("proxy", config.proxy);
+        registrar = find("registrar", config.registrar);
+        if (registrar && config.registrar.find(";transport=") == std::string::npos && proxy &&
+            proxy->address == registrar->address) {
+            registrar = proxy;
+        }
+    }
+
+    std::string look_up(const char* key, const std::string& host) {
+        ip::udp::resolver resolver{home.context()};
+        error_code error;
+        const auto found = resolver.resolve(host, "5060", error);
+        if (error || found.empty()) {
+            throw std::runtime_error{fmt::format(
+                "[telephony.sip] {}: no address for \"{}\": {}", key, host, error.message()
+            )};
+        }
+        const auto address = found.begin()->endpoint().address();
+        return address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
+    }
+
+    sip::Registration::Settings registration() const {
+        const auto uri = sip::parse_uri(config.registrar);
+        sip::Registration::Settings out;
+        out.registrar = (uri->scheme == "sips" ? "sips:" : "sip:") + uri->host;
+        out.address = "sip:" + config.username + "@" + uri->host;
+        out.user = config.username;
+        out.next_hop = *registrar;
+        out.expires = config.expires;
+        out.credentials = {config.username, config.password};
+        return out;
     }
 
     static std::string cannot_bind(
@@ -190,6 +256,7 @@ struct SipListener::Impl final : Exchange, Dialer {
 
     /// Lets BYEs be answered, for a moment, and closes everything.
     asio::awaitable<void> close() {
+        agent->unregister(Clock::now());
         for (const auto number : numbers()) {
             if (auto* call = agent->call(number)) {
                 call->hang_up(Clock::now());
@@ -208,8 +275,10 @@ struct SipListener::Impl final : Exchange, Dialer {
         co_await tasks->join();
         connections.clear();
         tcp.reset();
-        for (auto& [number, entry] : entries)
+        for (auto& [number, entry] : entries) {
             release_ports(entry);
+            settle(entry, CallControlErrc::unavailable);
+        }
         entries.clear();
     }
 
@@ -244,6 +313,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         auto out = stats;
         out.agent = agent->stats();
         out.open_connections = connections.size();
+        out.registered = agent->registration() && agent->registration()->is_registered();
         co_return out;
     }
 
@@ -395,9 +465,25 @@ struct SipListener::Impl final : Exchange, Dialer {
     }
 
     void on_event(std::uint64_t number, Call::Action action) {
-        const auto entry = entries.find(number);
-        if (entry == entries.end() || !entry->second.has_transport) return;
-        tell(number, Event{std::move(action)});
+        const auto found = entries.find(number);
+        if (found == entries.end()) return;
+        auto& entry = found->second;
+        if (entry.consults_for != 0) return on_consult_event(number, entry, action);
+        if (entry.dialling && !on_dialling_event(number, entry, action)) return;
+        if (std::holds_alternative<Call::HoldDone>(action) && entry.swallow_hold) {
+            entry.swallow_hold = false;
+            if (std::exchange(entry.resume, false)) resume_later(number);
+            return;
+        }
+        if (entry.consult != 0) {
+            const auto* transferred = std::get_if<Call::TransferDone>(&action);
+            const bool over = std::holds_alternative<Call::Over>(action);
+            if (transferred != nullptr || over) {
+                end_consult(entry);
+                if (transferred != nullptr && transferred->status >= 300) resume(number, entry);
+            }
+        }
+        if (entry.has_transport) tell(number, Event{std::move(action)});
     }
 
     void tell(std::uint64_t number, Event event) {
@@ -414,6 +500,7 @@ struct SipListener::Impl final : Exchange, Dialer {
             return tell(number, Event{Gone{}});
         }
         release_ports(entry->second);
+        settle(entry->second, CallControlErrc::unavailable);
         entries.erase(entry);
     }
 
@@ -446,9 +533,10 @@ struct SipListener::Impl final : Exchange, Dialer {
             if (!uri) why = CallControlErrc::bad_target;
         } else if (const auto* key = std::get_if<PressKey>(&wish)) {
             possible = call->send_digit(key->digit, now);
-        } else {
-            possible = false;
-            why = CallControlErrc::not_supported;
+        } else if (const auto* attended = std::get_if<AttendedTransfer>(&wish)) {
+            const auto begun = consult(number, *call, entry->second, *attended);
+            possible = !begun.has_error();
+            if (!possible) why = static_cast<CallControlErrc>(begun.error().value());
         }
         if (!possible) tell(number, Event{Refused{why}});
         agent->touched(number, now);
@@ -461,8 +549,213 @@ struct SipListener::Impl final : Exchange, Dialer {
         return remote ? remote->uri.host : std::string{};
     }
 
-    asio::awaitable<Result<Dialled>> dial(async::Shard&, DialRequest) override {
-        co_return CallControlErrc::not_supported;
+    // Outgoing calls.
+
+    asio::awaitable<Result<Dialled>> dial(async::Shard& shard, DialRequest request) override {
+        if (!started || !accepting.load()) co_return CallControlErrc::unavailable;
+        const auto dialling = std::make_shared<Dialling>(shard);
+        home.post([this, dialling, request = std::move(request)] { begin_dial(dialling, request); }
+        );
+        while (!dialling->outcome) {
+            if (co_await dialling->changed.wait()) continue;
+            home.post([this, dialling] { give_up(dialling->number); });
+            co_return error_code{asio::error::operation_aborted};
+        }
+        co_return *dialling->outcome;
+    }
+
+    static void settle(const std::shared_ptr<Dialling>& dialling, Result<Dialled> outcome) {
+        dialling->shard.post([dialling, outcome = std::move(outcome)] {
+            dialling->outcome = outcome;
+            dialling->changed.notify();
+        });
+    }
+    static void settle(Entry& entry, CallControlErrc error) {
+        if (entry.dialling) settle(std::exchange(entry.dialling, nullptr), Result<Dialled>{error});
+    }
+
+    void give_up(std::uint64_t number) {
+        auto* call = stopping ? nullptr : agent->call(number);
+        if (call == nullptr) return;
+        call->hang_up(Clock::now());
+        agent->touched(number, Clock::now());
+        run();
+    }
+
+    void begin_dial(const std::shared_ptr<Dialling>& dialling, const DialRequest& request) {
+        const auto fail = [&](CallControlErrc error) { settle(dialling, Result<Dialled>{error}); };
+        if (stopping || !proxy) return fail(CallControlErrc::unavailable);
+        const auto to = uri_of(request.to);
+        const auto from = uri_of(caller(request.from));
+        if (!to || !from) return fail(CallControlErrc::bad_target);
+        auto slot = handler.admit();
+        if (!slot) return fail(CallControlErrc::no_capacity);
+        auto& call = agent->dial({*to, *from, *proxy});
+        const auto number = call.number();
+        auto& entry = entries[number];
+        if (!give_ports(call, entry)) {
+            call.hang_up(Clock::now());
+            agent->touched(number, Clock::now());
+            run();
+            return fail(CallControlErrc::no_capacity);
+        }
+        dialling->number = number;
+        entry.dialling = dialling;
+        entry.slot = std::move(slot);
+        entry.info.via = "sip";
+        entry.info.native_id = call.dialog().call_id;
+        entry.info.from = sip::parse_uri(*from)->address();
+        entry.info.to = request.to;
+        entry.info.parameters = request.parameters;
+        entry.info.outgoing = true;
+        entry.info.agent = request.agent;
+        ++stats.calls;
+        wait_for_answer(number, entry, request.patience);
+        call.start(entry.local, Clock::now());
+        agent->touched(number, Clock::now());
+        run();
+    }
+
+    std::string caller(const std::string& wanted) const {
+        for (const auto& who : {wanted, config.from, config.username}) {
+            if (!who.empty()) return who;
+        }
+        return "oavc";
+    }
+
+    /// A SIP URI; numbers and users belong to the proxy's domain, or the registrar's.
+    std::optional<std::string> uri_of(const std::string& who) const {
+        const auto domain =
+            sip::parse_uri(config.registrar.empty() ? config.proxy : config.registrar);
+        auto uri = sip::complete_target(who, domain->host);
+        const auto parsed =
+            uri ? sip::parse_uri(*uri) : Result<sip::Uri>{CallControlErrc::bad_target};
+        if (!parsed) return std::nullopt;
+        if (parsed->scheme == "tel")
+            return "sip:" + parsed->user + "@" + domain->host + ";user=phone";
+        return uri;
+    }
+
+    bool give_ports(const Call& call, Entry& entry) {
+        const auto number = call.number();
+        auto pair = ports.allocate(calls->shard_of(number).executor(), Clock::now());
+        if (!pair) return false;
+        entry.own_port = pair->port();
+        entry.ports = std::move(*pair);
+        entry.local = local_media(call, entry.own_port);
+        return true;
+    }
+
+    void wait_for_answer(std::uint64_t number, Entry& entry, Clock::duration patience) {
+        entry.patience = std::make_unique<boost::asio::steady_timer>(home.context(), patience);
+        entry.patience->async_wait([this, number](const error_code& error) {
+            if (error || stopping) return;
+            const auto* call = agent->call(number);
+            if (call != nullptr && !call->is_established()) give_up(number);
+        });
+    }
+
+    /// False: nobody else needs to hear of it.
+    bool on_dialling_event(std::uint64_t number, Entry& entry, const Call::Action& action) {
+        if (const auto* over = std::get_if<Call::Over>(&action)) {
+            const bool refused = over->end == sip::CallEnd::refused;
+            settle(entry, refused ? call_control_errc(over->status) : CallControlErrc::no_answer);
+            entry.slot = {};
+            return false;
+        }
+        const auto dialling = std::exchange(entry.dialling, nullptr);
+        settle(dialling, Dialled{"sip", entry.info.native_id});
+        entry.own_port = 0;  // the transport's now
+        hand_over(number, std::move(entry.info), std::move(entry.ports), std::move(entry.slot));
+        return true;
+    }
+
+    // Attended transfer: the target is asked in a call of its own (RFC 5589 §7.3).
+
+    Result<void> consult(
+        std::uint64_t number, Call& call, Entry& entry, const AttendedTransfer& wish
+    ) {
+        if (!call.is_established() || entry.consult != 0) return CallControlErrc::wrong_state;
+        const auto uri =
+            proxy ? uri_of(wish.target) : sip::complete_target(wish.target, host_of_peer(call));
+        if (!uri) return CallControlErrc::bad_target;
+        const auto us = sip::parse_name_address(call.dialog().local);
+        if (!us) return CallControlErrc::bad_target;
+        auto& asking = agent->dial({*uri, us->uri.text, proxy ? *proxy : call.peer()});
+        const auto other = asking.number();
+        const auto now = Clock::now();
+        auto& made = entries[other];
+        auto& held = entries.at(number);  // the table may have moved
+        if (!give_ports(asking, made)) {
+            entries.erase(other);
+            asking.hang_up(now);
+            agent->touched(other, now);
+            return CallControlErrc::no_capacity;
+        }
+        made.consults_for = number;
+        held.consult = other;
+        held.resume = false;
+        held.swallow_hold = call.hold(true, now);
+        wait_for_answer(other, made, wish.patience);
+        asking.start(made.local, now);
+        agent->touched(other, now);
+        return {};
+    }
+
+    void on_consult_event(std::uint64_t other, Entry& asking, const Call::Action& action) {
+        const auto number = asking.consults_for;
+        const auto held = entries.find(number);
+        auto* call = agent->call(number);
+        const bool waited_for =
+            held != entries.end() && held->second.consult == other && call != nullptr;
+        const auto fail = [&](CallControlErrc error) {
+            held->second.consult = 0;
+            resume(number, held->second);
+            tell(number, Event{Refused{error}});
+        };
+        if (const auto* over = std::get_if<Call::Over>(&action)) {
+            if (!waited_for) return;
+            if (over->end == sip::CallEnd::remote_hung_up) return;  // the REFER's outcome tells why
+            const bool refused = over->end == sip::CallEnd::refused;
+            fail(refused ? call_control_errc(over->status) : CallControlErrc::no_answer);
+        } else if (std::holds_alternative<Call::Answered>(action) && waited_for) {
+            const auto* answered = agent->call(other);
+            const auto now = Clock::now();
+            if (answered == nullptr ||
+                !call->transfer(answered->dialog().remote_target, answered->replaces(), now)) {
+                end_consult(held->second);
+                return fail(CallControlErrc::wrong_state);
+            }
+            agent->touched(number, now);
+        }
+    }
+
+    void end_consult(Entry& entry) {
+        const auto other = std::exchange(entry.consult, 0);
+        if (auto* asking = agent->call(other)) {
+            asking->hang_up(Clock::now());
+            agent->touched(other, Clock::now());
+        }
+    }
+
+    /// The transfer came to nothing: the caller is ours again.
+    void resume(std::uint64_t number, Entry& entry) {
+        if (entry.swallow_hold) {
+            entry.resume = true;  // the hold is still under way
+        } else {
+            resume_later(number);
+        }
+    }
+
+    void resume_later(std::uint64_t number) {
+        home.post([this, number] {
+            auto* call = stopping ? nullptr : agent->call(number);
+            const auto entry = entries.find(number);
+            if (call == nullptr || entry == entries.end()) return;
+            entry->second.swallow_hold = call->hold(false, Clock::now());
+            agent->touched(number, Clock::now());
+            run();
+        });
     }
 
     // Streams.
@@ -641,6 +934,8 @@ struct SipListener::Impl final : Exchange, Dialer {
     std::set<ip::address> allowed;
     std::unique_ptr<net::UdpSocket> udp;
     std::unique_ptr<net::TcpListener> tcp;
+    std::optional<Target> proxy;
+    std::optional<Target> registrar;
     std::optional<sip::UserAgent> agent;
     std::optional<detail::ShardCalls<SipTransport>> calls;
     std::unique_ptr<async::TaskGroup> tasks;  ///< connections
@@ -677,7 +972,9 @@ SipListener::~SipListener() { stop(); }
 void SipListener::start() { impl_->start(); }
 void SipListener::stop_accepting() { impl_->stop_accepting(); }
 void SipListener::stop() { impl_->stop(); }
-Dialer* SipListener::dialer() noexcept { return nullptr; }
+Dialer* SipListener::dialer() noexcept {
+    return impl_->config.proxy.empty() ? nullptr : impl_.get();
+}
 
 net::UdpEndpoint SipListener::udp_endpoint() const { return impl_->udp->local_endpoint(); }
 std::uint16_t SipListener::tcp_port() const { return impl_->tcp ? impl_->tcp->port() : 0; }

@@ -195,6 +195,8 @@ void SipTransport::on_call_event(sip::Call::Action action) {
         wish_done_ = result_of(pressed->status);
     } else if (const auto* over = std::get_if<sip::Call::Over>(&action)) {
         if (over->end == sip::CallEnd::refused) refusal_ = call_control_errc(over->status);
+        // Our patience with a callee ended it.
+        if (over->end == sip::CallEnd::local_hung_up) refusal_ = CallControlErrc::no_answer;
         end({reason_of(over->end), over->detail});
     }
 }
