@@ -208,6 +208,7 @@ struct HttpServer::Impl {
     struct WebSocketRoute {
         WebSocketGate gate;
         WebSocketHandler handler;
+        std::optional<std::size_t> shard;
     };
     /// One shard's connections.
     struct Lane {
@@ -301,7 +302,7 @@ struct HttpServer::Impl {
 
     // --- one connection: its lane's shard ---
 
-    asio::awaitable<void> serve(Lane& lane, tcp::socket socket, tcp::endpoint peer, Place) {
+    asio::awaitable<void> serve(Lane& lane, tcp::socket socket, tcp::endpoint peer, Place place) {
         ServerStream stream{std::move(socket)};
         beast::flat_buffer buffer;
         for (bool first = true;; first = false) {
@@ -358,6 +359,16 @@ struct HttpServer::Impl {
                     answer.headers.emplace("Upgrade", "websocket");
                 } else if (auto refusal = ask_gate(route, request)) {
                     answer = std::move(*refusal);
+                } else if (route.shard && *route.shard != lane.shard.index()) {
+                    move_websocket(
+                        stream,
+                        peer,
+                        route,
+                        std::move(message),
+                        std::move(request),
+                        std::move(place)
+                    );
+                    co_return;
                 } else {
                     co_await run_websocket(
                         lane, std::move(stream), route, std::move(message), std::move(request)
@@ -494,6 +505,52 @@ struct HttpServer::Impl {
         }
     }
 
+    /// Takes the connection to the shard where its path belongs, before 101 is sent.
+    void move_websocket(
+        ServerStream& stream,
+        const tcp::endpoint& peer,
+        const WebSocketRoute& route,
+        Request message,
+        HttpRequest request,
+        Place place
+    ) {
+        error_code failed;
+        Handle handle{stream.next_layer().release_socket().release(failed)};
+        if (failed) return;
+        auto& lane = *lanes[*route.shard];
+        lane.shard.post([this,
+                         &lane,
+                         &route,
+                         protocol = peer.protocol(),
+                         m = std::move(message),
+                         r = std::move(request),
+                         h = std::move(handle),
+                         p = std::move(place)]() mutable {
+            tcp::socket own{lane.shard.context()};
+            error_code not_assigned;
+            own.assign(protocol, h.get(), not_assigned);
+            if (not_assigned) return;
+            h.release();
+            lane.tasks.spawn(
+                run_moved(lane, std::move(own), route, std::move(m), std::move(r), std::move(p))
+            );
+        });
+    }
+
+    asio::awaitable<void> run_moved(
+        Lane& lane,
+        tcp::socket socket,
+        const WebSocketRoute& route,
+        Request message,
+        HttpRequest request,
+        Place
+    ) {
+        ServerStream stream{std::move(socket)};
+        co_await run_websocket(
+            lane, std::move(stream), route, std::move(message), std::move(request)
+        );
+    }
+
     asio::awaitable<void> run_websocket(
         Lane& lane,
         ServerStream stream,
@@ -554,10 +611,12 @@ void HttpServer::handle_prefix(std::string method, std::string prefix, HttpHandl
     impl_->routes.push_back({std::move(method), std::move(prefix), true, std::move(handler)});
 }
 
-void HttpServer::handle_websocket(std::string path, WebSocketGate gate, WebSocketHandler handler) {
-    OAVC_ASSERT(!impl_->started);
+void HttpServer::handle_websocket(
+    std::string path, WebSocketGate gate, WebSocketHandler handler, std::optional<std::size_t> shard
+) {
+    OAVC_ASSERT(!impl_->started && shard.value_or(0) < impl_->lanes.size());
     impl_->websockets_by_path.emplace(
-        std::move(path), Impl::WebSocketRoute{std::move(gate), std::move(handler)}
+        std::move(path), Impl::WebSocketRoute{std::move(gate), std::move(handler), shard}
     );
 }
 

@@ -58,7 +58,14 @@ public:
     void handle(std::string method, std::string path, HttpHandler handler);
     /// Every path that begins with `prefix` (which ends with '/').
     void handle_prefix(std::string method, std::string prefix, HttpHandler handler);
-    void handle_websocket(std::string path, WebSocketGate gate, WebSocketHandler handler);
+    /// Connections live on the shard that they happen to be dealt to, or all on number `shard`: for
+    /// paths that lead to something which lives there.
+    void handle_websocket(
+        std::string path,
+        WebSocketGate gate,
+        WebSocketHandler handler,
+        std::optional<std::size_t> shard = {}
+    );
 
     /// Binds and listens, exclusively: throws std::runtime_error
     /// "TCP 0.0.0.0:8088 is in use by another process: …" with what to do.
