@@ -4,21 +4,29 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "transports/transport.hpp"
 
 #include <chrono>
 #include <map>
 #include <string>
+#include <string_view>
 
 namespace oavc::transports {
 
 /// A call that somebody wants us to place.
 struct DialRequest {
-    std::string to;                     ///< number, "user@host", SIP or tel URI
-    std::string from;                   ///< shown to the callee; empty: the carrier's default
-    std::string agent;                  ///< who talks; empty: chosen by `to`
-    std::chrono::seconds patience{45};  ///< ringing at most this long
+    std::string id;     ///< our session id of the call to come; empty: the session makes one
+    std::string to;     ///< number, "user@host", SIP or tel URI
+    std::string from;   ///< shown to the callee; empty: the carrier's default
+    std::string agent;  ///< who talks; empty: chosen by `to`
+    std::chrono::seconds patience{45};              ///< ringing at most this long
     std::map<std::string, std::string> parameters;  ///< handed on as CallInfo::parameters
 };
+
+/// What the call begins with: `to` and `from` as the carrier was given them.
+CallInfo call_info(
+    const DialRequest& request, std::string_view via, std::string native_id, std::string from
+);
 
 /// What became of it so far.
 struct Dialled {

@@ -22,6 +22,7 @@ struct CallInfo {
     std::map<std::string, std::string> parameters;  ///< Twilio custom parameters, extra_params
     bool outgoing{false};                           ///< we placed it (Dialer)
     std::string agent;  ///< who carries an outgoing call; empty: chosen by `to`
+    std::string id;     ///< the session id that was promised for it; empty: any
 };
 
 /// What a transport can do besides carrying audio, as data: tools and the API offer no more.
@@ -34,13 +35,16 @@ struct CallControls {
 
 /// Why media ended.
 enum class EndReason {
-    caller_hung_up,
+    caller_hung_up,  ///< the other side did, in calls of both directions
     we_hung_up,
     transferred,
     cancelled,       ///< the caller gave up before we answered
     media_timeout,   ///< no packet for the configured time
     carrier_lost,    ///< OpenSIPS restarted, socket vanished
     protocol_error,  ///< the peer broke the protocol beyond repair
+    busy,            ///< outgoing: the other side is busy or declined
+    not_answered,    ///< outgoing: it rang and nobody answered
+    refused,         ///< outgoing: no such number, or the carrier does not call it
 };
 std::string_view to_string(EndReason reason) noexcept;
 
@@ -48,6 +52,9 @@ struct MediaEnd {
     EndReason reason{EndReason::we_hung_up};
     std::string detail;  ///< for the log
 };
+
+/// Why a call that was never answered ended: what connect() failed with, as a reason.
+EndReason end_reason_of(const error_code& error, bool outgoing) noexcept;
 
 /// Reception and sending of one call, cumulative. RTP: RFC 3550; Twilio: messages for packets.
 struct MediaStats {

@@ -18,6 +18,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -159,12 +160,7 @@ public:
     /// A new call. Its event is sent if somebody is subscribed.
     std::string invite(const std::string& sdp, const std::string& more_headers = "") {
         std::unique_lock lock{mutex_};
-        const auto now = std::chrono::duration_cast<std::chrono::seconds>(
-                             std::chrono::system_clock::now().time_since_epoch()
-        )
-                             .count();
-        const auto number = ++calls_;
-        const auto key = "B2B.7." + std::to_string(number) + '.' + std::to_string(now) + ".42";
+        const auto key = next_key();
         sessions_[key] = 1;
         lock.unlock();
         event(key, "NEW", "INVITE", sdp, more_headers);
@@ -193,6 +189,32 @@ public:
         }
         event(key, "TERMINATED", "CANCEL", "");
     }
+    // Calls that the connector places.
+    /// The 180 is told before the key is, as OpenSIPS may do it.
+    void set_hasty(bool hasty) { hasty_ = hasty; }
+    /// Calls cannot be started: neither `socket` nor advertised_contact.
+    void refuse_calls(bool refuse) { refuses_calls_ = refuse; }
+    /// The key of the call that the connector has started, once it has.
+    std::string wait_for_dial() {
+        wait([this] { return !dialled_.empty(); });
+        const std::lock_guard lock{mutex_};
+        return dialled_;
+    }
+    void ring(const std::string& key) { event(key, "EARLY", "INVITE", "", "", 180); }
+    void answer(const std::string& key, const std::string& sdp) {
+        {
+            const std::lock_guard lock{mutex_};
+            sessions_[key] = 5;
+        }
+        event(key, "ANSWERED", "INVITE", sdp, "", 200);
+    }
+    void reject(const std::string& key, int status) {
+        {
+            const std::lock_guard lock{mutex_};
+            sessions_.erase(key);
+        }
+        event(key, "REJECTED", "INVITE", "", "", status);
+    }
     void reply_event(const std::string& key, const char* type, const char* method, int status) {
         event(key, type, method, "", "", status);
     }
@@ -207,14 +229,15 @@ public:
         const std::string& method,
         const std::string& body,
         const std::string& more_headers = "",
-        int status = 0
+        int status = 0,
+        const std::string& entity = "UAS"
     ) {
         const std::string content =
             body.starts_with("v=") ? "Content-Type: application/sdp\r\n" : "";
         boost::json::object params{
             {"key", key},
             {"event_type", type},
-            {"entity_type", "UAS"},
+            {"entity_type", entity},
             {"status", status},
             {"reason", nullptr},
             {"method", method},
@@ -286,7 +309,12 @@ private:
         const std::string& more_headers = "",
         int status = 0
     ) {
-        send_event_bytes(event_text(key, type, method, body, more_headers, status));
+        std::string entity{"UAS"};
+        {
+            const std::lock_guard lock{mutex_};
+            if (outgoing_.contains(key)) entity = "UAC";
+        }
+        send_event_bytes(event_text(key, type, method, body, more_headers, status, entity));
     }
 
     void run() {
@@ -312,6 +340,10 @@ private:
                 const std::lock_guard lock{mutex_};
                 answer(request, response);
                 requests_.push_back(std::move(request));
+            }
+            if (hasty_ && document.at("method").as_string() == "ua_session_client_start") {
+                ring(dialled_);
+                std::this_thread::sleep_for(std::chrono::milliseconds{20});
             }
             mi_.send(boost::json::serialize(response), got->port);
             changed_.notify_all();
@@ -349,10 +381,20 @@ private:
                 if (session->second < 4 || session->second == 7)
                     session->second = code < 300 ? 5 : 7;
             }
+        } else if (request.method == "ua_session_client_start") {
+            if (refuses_calls_) {
+                fail("Failed to start session");
+            } else {
+                dialled_ = next_key();
+                outgoing_.insert(dialled_);
+                sessions_[dialled_] = 1;
+                response["result"] = dialled_;
+            }
         } else if (request.method == "ua_session_update") {
             if (!known || session->second < 4) fail("Failed to send sequential request");
         } else if (request.method == "ua_session_terminate") {
-            if (!known || session->second < 4) {
+            const bool unanswered = known && session->second < 4;
+            if (!known || (unanswered && !outgoing_.contains(session->first))) {
                 fail("Failed to terminate session");
             } else {
                 sessions_.erase(session);
@@ -363,13 +405,23 @@ private:
         if (response.contains("error")) response.erase("result");
     }
 
-    static boost::json::value element(const std::string& key, int state) {
+    /// Under the lock.
+    std::string next_key() {
+        const auto now = std::chrono::duration_cast<std::chrono::seconds>(
+                             std::chrono::system_clock::now().time_since_epoch()
+        )
+                             .count();
+        return "B2B.7." + std::to_string(++calls_) + '.' + std::to_string(now) + ".42";
+    }
+
+    boost::json::value element(const std::string& key, int state) const {
+        const bool outgoing = outgoing_.contains(key);
         return boost::json::object{
             {"state", state},
-            {"callid", "1@127.0.0.1"},
+            {"callid", outgoing ? key : "1@127.0.0.1"},
             {"from_uri", "sip:caller@127.0.0.1:5070"},
             {"to_uri", "sip:bot@127.0.0.1:5060"},
-            {"to_tag", key},
+            {"to_tag", outgoing ? "620SIPpUas1" : key},
             {"contact", boost::json::object{{"caller", "sip:caller@127.0.0.1:5070"}}},
         };
     }
@@ -380,6 +432,10 @@ private:
     std::condition_variable changed_;
     std::atomic<bool> answering_{true};
     std::map<std::string, int> sessions_;  ///< state by key
+    std::set<std::string> outgoing_;       ///< keys of calls that the connector started
+    std::string dialled_;                  ///< the latest of them
+    std::atomic<bool> hasty_{false};
+    std::atomic<bool> refuses_calls_{false};
     std::optional<std::uint16_t> subscriber_;
     std::vector<Request> requests_;
     int starts_{1};

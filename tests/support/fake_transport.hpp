@@ -32,7 +32,8 @@ struct FakeCall {
         .from = "caller",
         .to = "100",
         .parameters = {},
-        .agent = {}};
+        .agent = {},
+        .id = {}};
     media::AudioFormat format;
     std::optional<error_code> fail_connect;
     std::optional<error_code> fail_transfer;

@@ -1,12 +1,14 @@
 #pragma once
 
 // Twilio's side of a call for tests: the signed webhook, the signed socket, and the playback buffer
-// that plays in real time, echoes marks and honours clear.
+// that plays in real time, echoes marks and honours clear; and its REST interface with all its
+// moods.
 
 #include "async/awaitable.hpp"
 #include "async/deadline.hpp"
 #include "base/base64.hpp"
 #include "net/http_client.hpp"
+#include "support/scripted_http_server.hpp"
 #include "transports/twilio/form.hpp"
 #include "transports/twilio/media_protocol.hpp"
 #include "transports/twilio/signature.hpp"
@@ -17,10 +19,12 @@
 #include <deque>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -98,6 +102,7 @@ public:
         bool sign{true};
         std::string call_sid{"CA00000000000000000000000000000001"};
         std::string stream_sid{"MZ00000000000000000000000000000001"};
+        std::string target{"/"};                                 ///< of the webhook
         std::map<std::string, std::string> webhook{};            ///< more webhook parameters
         std::map<std::string, std::string> custom_parameters{};  ///< as if the TwiML had them too
     };
@@ -121,14 +126,22 @@ public:
             {"To", "+902125550100"},
             {"FromCity", ""},
         };
-        for (const auto& [name, value] : settings_.webhook)
-            form.push_back({name, value});
+        for (const auto& [name, value] : settings_.webhook) {
+            const auto known = std::find_if(
+                form.begin(), form.end(), [&name = name](const auto& f) { return f.name == name; }
+            );
+            if (known == form.end()) {
+                form.push_back({name, value});
+            } else {
+                known->value = value;
+            }
+        }
         std::string encoded;
         for (const auto& field : form) {
             encoded += (encoded.empty() ? "" : "&") + field.name + "=" + percent(field.value);
         }
         const bool post = method == "POST";
-        const std::string target = post ? "/" : "/?" + encoded;
+        const std::string target = post ? settings_.target : "/?" + encoded;
         net::HttpClientRequest request;
         request.method = method;
         request.url = "http://127.0.0.1:" + std::to_string(settings_.port) + target;
@@ -147,6 +160,7 @@ public:
         auto response =
             co_await net::http_request(shard_, std::move(request), std::chrono::seconds{10});
         if (response.has_value()) {
+            answer_ = response->body;
             stream_url_ = attribute(response->body, "url");
             const auto at = response->body.find("name=\"token\"");
             token_ = at == std::string::npos ? "" : attribute(response->body.substr(at), "value");
@@ -233,6 +247,7 @@ public:
     std::uint16_t close_code() const {
         return socket_ ? socket_->peer_close_code() : std::uint16_t{0};
     }
+    const std::string& answer() const { return answer_; }  ///< TwiML of the last webhook
     const std::string& token() const { return token_; }
     void use_token(std::string token) { token_ = std::move(token); }
     const std::string& stream_url() const { return stream_url_; }
@@ -301,6 +316,7 @@ private:
     async::Shard& shard_;
     const Settings settings_;
     std::string base_;
+    std::string answer_;
     std::string stream_url_;
     std::string token_;
     std::unique_ptr<net::WebSocket> socket_;
@@ -311,6 +327,100 @@ private:
     error_code close_error_;
     std::size_t senseless_{0};
     std::size_t marks_{0};
+};
+
+/// Twilio's REST interface: takes calls, ends and redirects them, or does what it is told to do
+/// instead. Thread: any.
+///
+///     FakeTwilioRest rest;
+///     config.api_url = rest.url();
+///     rest.next({429, R"({"code":20429})", "Retry-After: 1\r\n"});   // the next request only
+///     rest.asked(0).form;                                             // what came
+class FakeTwilioRest {
+public:
+    struct Answer {
+        int status{200};
+        std::string body{};
+        std::string headers{};  ///< whole lines
+        std::chrono::milliseconds after{0};
+        bool breaks{false};  ///< the connection does, instead
+    };
+    struct Asked {
+        std::string path;
+        std::string authorization;
+        transports::twilio::Form form;
+
+        std::string field(std::string_view name) const {
+            return std::string{transports::twilio::find_field(form, name)};
+        }
+    };
+
+    std::string url() const { return server_.url(); }
+    std::uint16_t port() const noexcept { return server_.port(); }
+    void stop() { server_.stop(); }
+
+    void next(Answer answer) {
+        const std::scoped_lock lock{mutex_};
+        answers_.push_back(std::move(answer));
+    }
+    std::size_t count() const {
+        const std::scoped_lock lock{mutex_};
+        return asked_.size();
+    }
+    Asked asked(std::size_t index) const {
+        const std::scoped_lock lock{mutex_};
+        return asked_.at(index);
+    }
+    /// False when fewer requests came within 10 s.
+    bool wait_for(std::size_t requests) const {
+        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{10};
+        while (count() < requests) {
+            if (std::chrono::steady_clock::now() > limit) return false;
+            std::this_thread::sleep_for(std::chrono::milliseconds{2});
+        }
+        return true;
+    }
+
+private:
+    void serve(ScriptedHttpServer::Exchange& http) {
+        const auto& request = http.request();
+        Asked asked{request.target, {}, {}};
+        if (const auto found = request.headers.find("authorization");
+            found != request.headers.end()) {
+            asked.authorization = found->second;
+        }
+        if (auto form = transports::twilio::parse_form(request.body)) asked.form = std::move(*form);
+        const bool placing = request.target.ends_with("/Calls.json");
+        Answer answer;
+        {
+            const std::scoped_lock lock{mutex_};
+            asked_.push_back(std::move(asked));
+            if (!answers_.empty()) {
+                answer = std::move(answers_.front());
+                answers_.pop_front();
+            } else if (placing) {
+                answer.status = 201;
+                answer.body = R"({"sid":"CAout)" + std::to_string(++placed_) +
+                              R"(","status":"queued","direction":"outbound-api"})";
+            } else {
+                answer.body = R"({"sid":"CA1","status":"completed"})";
+            }
+        }
+        if (answer.after.count() > 0 && !http.pause(answer.after)) return;
+        if (answer.breaks) return;
+        const bool sent = http.raw(
+            "HTTP/1.1 " + std::to_string(answer.status) + " Status\r\n" + answer.headers +
+            "Content-Type: application/json\r\nContent-Length: " +
+            std::to_string(answer.body.size()) + "\r\n\r\n" + answer.body
+        );
+        if (sent) http.keep_open();
+    }
+
+    mutable std::mutex mutex_;
+    std::deque<Answer> answers_;
+    std::vector<Asked> asked_;
+    int placed_{0};
+    ScriptedHttpServer server_{[this](ScriptedHttpServer::Exchange& http) { serve(http); }};
 };
 
 }  // namespace oavc::test

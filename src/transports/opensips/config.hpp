@@ -24,6 +24,12 @@ struct Config {
     std::chrono::seconds subscribe_expire{60};
     milliseconds subscribe_retry{500};  ///< while OpenSIPS does not answer, with back-off to 5 s
 
+    // Calls that we place.
+    std::string dial_domain;  ///< host or host:port behind a bare number: sip:NUMBER@dial_domain
+    std::string dial_proxy;   ///< SIP URI of the next hop; empty: where the address leads
+    /// OpenSIPS's own socket, "udp:192.0.2.1:5060". Empty: its advertised_contact is set.
+    std::string dial_socket;
+
     std::vector<std::string> allowed_peers{"127.0.0.1"};  ///< addresses events may come from
 
     /// Everything that is wrong, in sentences that say what to change.

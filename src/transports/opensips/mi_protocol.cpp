@@ -80,12 +80,6 @@ std::string key_of_tag(std::string tag) {
     return tag;
 }
 
-/// Keys that OpenSIPS makes are five parts joined by dots. Anything else, above all an empty one or
-/// one with strange bytes, must not be sent back to it.
-bool looks_like_key(std::string_view text) noexcept {
-    return std::count(text.begin(), text.end(), '.') >= 4 && text.size() <= 128;
-}
-
 std::optional<MiSession> parse_session(const json::value& value) {
     const auto* object = value.if_object();
     if (object == nullptr) return std::nullopt;
@@ -95,6 +89,7 @@ std::optional<MiSession> parse_session(const json::value& value) {
     );
     auto incoming = key_of_tag(text_member(*object, "to_tag"));
     auto outgoing = text_member(*object, "callid");
+    session.call_id = outgoing;
     // A caller chooses its Call-ID, so the To tag, which is OpenSIPS's own, decides.
     const bool is_incoming = looks_like_key(incoming) && incoming.starts_with("B2B.");
     session.outgoing = !is_incoming;
@@ -155,6 +150,12 @@ std::optional<MiResponse> parse_bare_line(std::string_view text) {
 
 }  // namespace
 
+/// Keys that OpenSIPS makes are five parts joined by dots. Anything else, above all an empty one or
+/// one with strange bytes, must not be sent back to it.
+bool looks_like_key(std::string_view text) noexcept {
+    return std::count(text.begin(), text.end(), '.') >= 4 && text.size() <= 128;
+}
+
 const std::string* MiCommand::text(std::string_view name) const noexcept {
     for (const auto& parameter : parameters) {
         if (parameter.name == name) return std::get_if<std::string>(&parameter.value);
@@ -202,6 +203,21 @@ MiCommand ua_session_update(
 
 MiCommand ua_session_terminate(std::string_view key) {
     return {"ua_session_terminate", {{"key", std::string{key}}}};
+}
+
+MiCommand ua_session_client_start(const MiCall& call) {
+    MiCommand command{"ua_session_client_start", {}};
+    command.parameters.push_back({"ruri", call.request_uri});
+    command.parameters.push_back({"to", call.to});
+    command.parameters.push_back({"from", call.from});
+    if (!call.proxy.empty()) command.parameters.push_back({"proxy", call.proxy});
+    // Without headers OpenSIPS refuses proxy, body, flags and socket together.
+    const std::vector<MiHeader> allow{
+        {"Allow", "INVITE, ACK, BYE, CANCEL, INFO, NOTIFY, OPTIONS, UPDATE"}};
+    add_content(command, call.offer, allow);
+    command.parameters.push_back({"flags", std::string{"rbh"}});
+    if (!call.socket.empty()) command.parameters.push_back({"socket", call.socket});
+    return command;
 }
 
 MiCommand ua_session_list() { return {"ua_session_list", {}}; }

@@ -70,6 +70,22 @@ MiCommand ua_session_update(
 /// Hangs up, or frees a session that got its final reply. An error means that it was gone.
 MiCommand ua_session_terminate(std::string_view key);
 
+/// An INVITE of ours. Not to be repeated: it would ring twice. The response's `message` is the
+/// session's key.
+struct MiCall {
+    std::string request_uri;
+    std::string to;      ///< URI
+    std::string from;    ///< URI
+    std::string proxy;   ///< URI of the next hop; empty: none
+    std::string socket;  ///< of OpenSIPS, "udp:192.0.2.1:5060"; empty: advertised_contact is set
+    MiBody offer;
+};
+MiCommand ua_session_client_start(const MiCall& call);
+
+/// Whether OpenSIPS may be sent this as a key. Anything that it did not make itself can bring it
+/// down.
+bool looks_like_key(std::string_view text) noexcept;
+
 MiCommand ua_session_list();
 MiCommand ua_session_list(std::string_view key);
 MiCommand event_subscribe(std::string_view event, std::string_view socket, std::int64_t expire);
@@ -80,8 +96,9 @@ Result<std::string> write_mi_request(std::uint32_t id, const MiCommand& command)
 
 /// One element of ua_session_list.
 struct MiSession {
-    std::string key;  ///< what the other commands want: the To tag, or the Call-ID if outgoing
-    int state{0};     ///< see `SessionState`
+    std::string key;      ///< what the other commands want: the To tag, or the Call-ID if outgoing
+    int state{0};         ///< see `SessionState`
+    std::string call_id;  ///< may look like a key without being one: who calls chooses it
     bool outgoing{false};
     std::string from_uri;
     std::string to_uri;

@@ -2,6 +2,8 @@
 
 #include "async/signal.hpp"
 #include "async/task_group.hpp"
+#include "sip/headers.hpp"
+#include "transports/errors.hpp"
 #include "transports/opensips/event_protocol.hpp"
 #include "transports/opensips/mi_client.hpp"
 #include "transports/opensips/opensips_transport.hpp"
@@ -43,6 +45,10 @@ constexpr std::chrono::seconds remember_ended{30};
 constexpr std::size_t max_remembered = 65'536;
 constexpr std::size_t event_buffer_bytes = 4 << 20;  ///< an event is sent once: none may be dropped
 constexpr int chore_attempts = 3;
+/// The other side of an outgoing call may ring without telling; after this nobody is asked instead.
+constexpr Clock::duration first_sign = 6s;
+constexpr std::size_t most_unclaimed = 256;
+constexpr std::size_t most_early_events = 8;
 constexpr std::size_t max_chores = 4096;
 
 ip::address unmapped(const ip::address& address) {
@@ -65,7 +71,7 @@ std::string advertised_socket(const Config& config, const net::UdpEndpoint& boun
 
 }  // namespace
 
-struct OpensipsListener::Impl final : Exchange {
+struct OpensipsListener::Impl final : Exchange, Dialer {
     /// A call as shard 0 knows it.
     struct Entry {
         CallNumber number;
@@ -76,6 +82,17 @@ struct OpensipsListener::Impl final : Exchange {
     struct ShardCalls {
         std::unordered_map<std::uint64_t, OpensipsTransport*> calls;
         std::unique_ptr<async::TaskGroup> tasks;
+    };
+    /// A number and ports for a call to be placed, on their way from shard 0. Thread: the call's.
+    struct Reservation {
+        explicit Reservation(asio::any_io_executor executor) : ready{std::move(executor)} {}
+        async::Signal ready;
+        std::optional<Result<std::pair<CallNumber, rtp::RtpPortPair>>> outcome;
+        bool abandoned{false};
+    };
+    /// Events of an outgoing call whose key OpenSIPS has not told us yet: the two are not ordered.
+    struct Unclaimed {
+        std::vector<UaEvent> events;
     };
     /// Requests that must still be sent, one after another, whatever the answers.
     struct Chore {
@@ -246,10 +263,14 @@ struct OpensipsListener::Impl final : Exchange {
 
     void send_mi(CallNumber call, std::uint32_t token, MiCommand command) override {
         home.post([this, call, token, command = std::move(command)] {
-            mi->send(command, [this, call, token](const MiOutcome& outcome) {
+            const bool placing_it = command.method == "ua_session_client_start";
+            mi->send(command, [this, call, token, placing_it](const MiOutcome& outcome) {
+                std::string key;
+                if (placing_it) key = learn_key(call, outcome);
                 to_call(call, [token, outcome](OpensipsTransport& transport) {
                     transport.on_mi(token, outcome);
                 });
+                if (placing_it) replay_unclaimed(key);
             });
         });
     }
@@ -260,6 +281,7 @@ struct OpensipsListener::Impl final : Exchange {
         home.post([this, call, port, leftovers = std::move(leftovers)]() mutable {
             const auto now = Clock::now();
             ports.release(port, now);
+            placing.erase(call.value);
             if (const auto key = keys.find(call.value); key != keys.end()) {
                 remember(key->second, now);
                 calls.erase(key->second);
@@ -283,7 +305,164 @@ struct OpensipsListener::Impl final : Exchange {
         });
     }
 
+    // --- Dialer; thread: the call's shard.
+
+    asio::awaitable<Result<Dialled>> dial(async::Shard& shard, DialRequest request) override {
+        if (!accepting.load() || !started) co_return CallControlErrc::unavailable;
+        auto call = outgoing_call(request);
+        if (!call) co_return call.error();
+        auto slot = handler.admit();
+        if (!slot) co_return CallControlErrc::no_capacity;
+        auto reserved = co_await reserve(shard);
+        if (!reserved) co_return reserved.error();
+        auto& [number, pair] = *reserved;
+        auto transport = std::make_unique<OpensipsTransport>(
+            shard,
+            *this,
+            config,
+            media,
+            number,
+            UaSession{std::move(*call), {}},
+            std::move(pair),
+            log.with({log::kv("call", request.id)})
+        );
+        const auto placed = co_await transport->place(first_sign);
+        if (!placed) co_return placed.error();
+        Dialled dialled{"opensips", transport->info().native_id};
+        shard_calls[shard.index()]->tasks->spawn(
+            handler.run_call(shard, std::move(transport), std::move(slot))
+        );
+        co_return dialled;
+    }
+
+    /// Whom OpenSIPS is asked to call. Errors: bad_target, unavailable.
+    Result<OutgoingCall> outgoing_call(const DialRequest& request) const {
+        const auto uri_of = [this](const std::string& party) -> Result<std::string> {
+            if (sip::parse_uri(party) && party.starts_with("sip")) return party;
+            const bool number =
+                !party.empty() && party.find_first_not_of("+0123456789*#") == std::string::npos;
+            if (!number) return CallControlErrc::bad_target;
+            if (config.dial_domain.empty()) {
+                log.error("cannot call a number: set [telephony.opensips] dial_domain");
+                return CallControlErrc::unavailable;
+            }
+            return fmt::format("sip:{}@{}", party, config.dial_domain);
+        };
+        auto to = uri_of(request.to);
+        if (!to) return to.error();
+        auto from =
+            request.from.empty()
+                ? Result<std::string>{fmt::format(
+                      "sip:oavc@{}", config.dial_domain.empty() ? config.mi_ip : config.dial_domain
+                  )}
+                : uri_of(request.from);
+        if (!from) return from.error();
+        OutgoingCall call;
+        call.info = call_info(request, "opensips", "", request.from);
+        call.invite.request_uri = *to;
+        call.invite.to = std::move(*to);
+        call.invite.from = std::move(*from);
+        call.invite.proxy = config.dial_proxy;
+        call.invite.socket = config.dial_socket;
+        call.patience = request.patience;
+        return call;
+    }
+
+    asio::awaitable<Result<std::pair<CallNumber, rtp::RtpPortPair>>> reserve(async::Shard& shard) {
+        const auto reservation = std::make_shared<Reservation>(shard.executor());
+        home.post([this, &shard, reservation] { allocate(shard, reservation); });
+        while (!reservation->outcome) {
+            if (!co_await reservation->ready.wait()) {
+                reservation->abandoned = true;
+                co_return error_code{asio::error::operation_aborted};
+            }
+        }
+        co_return std::move(*reservation->outcome);
+    }
+
     // --- Everything below: shard 0.
+
+    void allocate(async::Shard& shard, const std::shared_ptr<Reservation>& reservation) {
+        Result<std::pair<CallNumber, rtp::RtpPortPair>> outcome{
+            error_code{CallControlErrc::unavailable}};
+        if (stopping) {
+            // Nobody is called any more.
+        } else if (!subscription->is_up()) {
+            log.warn("cannot place a call: OpenSIPS does not answer", log::kv("mi", mi_address()));
+        } else if (auto pair = ports.allocate(shard.executor(), Clock::now()); !pair) {
+            log.warn("cannot place a call", log::kv("why", pair.error()));
+            outcome = CallControlErrc::no_capacity;
+        } else {
+            const CallNumber number{next_number * shards.size() + shard.index()};
+            ++next_number;
+            placing.insert(number.value);
+            outcome = std::pair{number, std::move(*pair)};
+        }
+        shard.post([this, reservation, o = std::move(outcome)]() mutable {
+            if (!reservation->abandoned) {
+                reservation->outcome = std::move(o);
+                reservation->ready.notify();
+            } else if (o) {
+                const auto number = o->first;
+                const auto port = o->second.port();
+                o = error_code{CallControlErrc::gone};  // closes the sockets first
+                call_ended(number, port, {});
+            }
+        });
+    }
+
+    /// OpenSIPS has told the key of a call that we place, or did not.
+    std::string learn_key(CallNumber call, const MiOutcome& outcome) {
+        const bool awaited = placing.erase(call.value) > 0;
+        if (!outcome.response || !outcome.response->ok) return {};
+        const auto& key = outcome.response->message;
+        if (!looks_like_key(key)) return {};
+        if (!awaited) {  // given up meanwhile
+            hang_up_orphan(key);
+            return {};
+        }
+        ++stats.placed;
+        calls.emplace(key, Entry{call, shard_of(call), Clock::now()});
+        keys.emplace(call.value, key);
+        return key;
+    }
+
+    /// What came before the key; and what else is left when nobody waits for a key any more.
+    void replay_unclaimed(const std::string& key) {
+        if (const auto found = unclaimed.find(key); found != unclaimed.end()) {
+            auto events = std::move(found->second.events);
+            unclaimed.erase(found);
+            for (auto& event : events)
+                on_event(std::move(event));
+        }
+        if (!placing.empty()) return;
+        for (const auto& [other, waiting] : std::exchange(unclaimed, {}))
+            hang_up_orphan(other);
+    }
+
+    /// An outgoing call that we do not know (yet).
+    void on_foreign_outgoing(UaEvent event) {
+        const bool alive = event.type == UaEventType::early ||
+                           (event.type == UaEventType::answered && event.method == "INVITE");
+        if (ended.contains(event.key)) return;
+        if (!placing.empty()) {
+            if (unclaimed.size() >= most_unclaimed && !unclaimed.contains(event.key)) return;
+            auto& events = unclaimed[event.key].events;
+            if (events.size() < most_early_events) events.push_back(std::move(event));
+        } else if (alive) {
+            hang_up_orphan(event.key);
+        }
+    }
+
+    /// A call that rings somewhere and belongs to nobody: an answer to our request got lost, or an
+    /// earlier process placed it.
+    void hang_up_orphan(const std::string& key) {
+        if (!looks_like_key(key) || ended.contains(key)) return;
+        ++stats.orphans;
+        log.warn("hanging up an outgoing call that nobody waits for", log::kv("call", key));
+        remember(key, Clock::now());
+        add_chore({ua_session_terminate(key)});
+    }
 
     void on_datagram(std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
         const auto now = Clock::now();
@@ -323,6 +502,10 @@ struct OpensipsListener::Impl final : Exchange {
             return;
         }
         to_adopt.erase(event.key);  // whatever it is, the event tells more than the list
+        if (event.outgoing && event.type != UaEventType::updated) {
+            on_foreign_outgoing(std::move(event));
+            return;
+        }
         switch (event.type) {
             case UaEventType::created:
                 if (!event.outgoing && !ended.contains(event.key)) on_invite(event);
@@ -520,6 +703,11 @@ struct OpensipsListener::Impl final : Exchange {
         std::set<std::string> listed;
         for (const auto& session : list.sessions) {
             listed.insert(session.key);
+            // Whoever we called may have chosen a To tag that looks like a key of an incoming call.
+            if (calls.contains(session.call_id)) {
+                listed.insert(session.call_id);
+                continue;
+            }
             if (session.outgoing || calls.contains(session.key) || ended.contains(session.key))
                 continue;
             const bool waiting = session.state >= session_new && session.state <= session_early;
@@ -609,6 +797,8 @@ struct OpensipsListener::Impl final : Exchange {
     std::unordered_map<std::string, TimePoint> ended;     ///< keys of the last `remember_ended`
     std::unordered_map<std::string, MiSession> to_adopt;
     std::unordered_map<std::string, CallNumber> missing;
+    std::set<std::uint64_t> placing;                       ///< numbers whose key is not known yet
+    std::unordered_map<std::string, Unclaimed> unclaimed;  ///< by key
     std::size_t chores{0};
     async::Signal chores_done;
     Stats stats;
@@ -633,6 +823,7 @@ OpensipsListener::OpensipsListener(
 OpensipsListener::~OpensipsListener() { stop(); }
 
 void OpensipsListener::start() { impl_->start(); }
+Dialer* OpensipsListener::dialer() noexcept { return impl_.get(); }
 void OpensipsListener::stop_accepting() { impl_->accepting.store(false); }
 void OpensipsListener::stop() { impl_->stop(); }
 

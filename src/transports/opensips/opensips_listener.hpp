@@ -15,9 +15,9 @@
 
 namespace oavc::transports::opensips {
 
-/// Calls from OpenSIPS in UA-session mode. The event socket, the MI client and the subscription
-/// live on shard 0; calls live on all shards in turn, and only messages pass between them. Owner:
-/// the composition root.
+/// Calls from and, as a Dialer, through OpenSIPS in UA-session mode. The event socket, the MI
+/// client and the subscription live on shard 0; calls live on all shards in turn, and only messages
+/// pass between them. Owner: the composition root.
 class OpensipsListener final : public Listener {
 public:
     struct Stats {
@@ -28,6 +28,8 @@ public:
         std::uint64_t adopted{0};         ///< of these: found in the list, their event was lost
         std::uint64_t refused_offers{0};  ///< 415, 488
         std::uint64_t refused_busy{0};    ///< 503
+        std::uint64_t placed{0};          ///< outgoing calls whose INVITE OpenSIPS has sent
+        std::uint64_t orphans{0};         ///< outgoing calls that nobody waited for: hung up
         std::uint64_t calls_lost{0};      ///< to a restart of OpenSIPS
         std::uint64_t mi_timeouts{0};
         std::size_t rtp_ports_in_use{0};
@@ -48,6 +50,7 @@ public:
 
     std::string_view name() const noexcept override { return "opensips"; }
     void start() override;
+    Dialer* dialer() noexcept override;
     void stop_accepting() override;
     void stop() override;
 

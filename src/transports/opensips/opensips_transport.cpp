@@ -70,7 +70,61 @@ OpensipsTransport::~OpensipsTransport() {
     exchange_.call_ended(number_, port, session_.take_leftovers());
 }
 
+/// Waits for any change, while the session's own deadlines pass. Its leg ticks only later.
+asio::awaitable<bool> OpensipsTransport::wait_for_news(std::optional<TimePoint> until) {
+    auto next = session_.next_deadline();
+    if (until && (!next || *until < *next)) next = until;
+    bool go_on = false;
+    if (next) {
+        go_on = co_await changed_.wait_until(*next);
+    } else {
+        go_on = co_await changed_.wait();
+    }
+    if (!go_on) co_return false;
+    const auto now = Clock::now();
+    if (const auto deadline = session_.next_deadline(); deadline && now >= *deadline) {
+        session_.on_time(now);
+        run_actions();
+    }
+    co_return true;
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::place(Clock::duration limit) {
+    const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
+    const auto now = Clock::now();
+    session_.place({address, leg_->port(), random_u32(), 1}, now);
+    run_actions();
+    while (!ringing_ && !answered_ && !end_) {
+        if (Clock::now() >= now + limit) {
+            if (session_.is_ringing()) break;  // far away, or a callee that rings silently
+            co_return CallControlErrc::unavailable;
+        }
+        if (!co_await wait_for_news(now + limit)) {
+            co_return error_code{asio::error::operation_aborted};
+        }
+    }
+    if (end_ && !answered_) {
+        log_.info("an outgoing call was not placed", log::kv("why", end_->detail));
+        co_return session_.failure();
+    }
+    co_return Result<void>{};
+}
+
+asio::awaitable<Result<void>> OpensipsTransport::wait_for_answer() {
+    while (!answered_ && !end_) {
+        if (!co_await wait_for_news()) co_return error_code{asio::error::operation_aborted};
+    }
+    if (answered_) co_return Result<void>{};
+    log_.info("an outgoing call was not answered", log::kv("why", end_->detail));
+    if (session_.failure()) co_return session_.failure();
+    co_return CallControlErrc::unavailable;
+}
+
 asio::awaitable<Result<void>> OpensipsTransport::connect() {
+    if (info().outgoing) {
+        const auto answered = co_await wait_for_answer();
+        co_return answered;
+    }
     // A caller whose address is unknown or a name is reached as OpenSIPS is.
     const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
     session_.answer({address, leg_->port(), random_u32(), 1});
@@ -256,6 +310,10 @@ void OpensipsTransport::run_actions() {
             );
             media_changed(answered->audio);
             answered_ = true;
+        } else if (std::holds_alternative<UaSession::Placed>(*action)) {
+            log_.debug("OpenSIPS has sent our INVITE", log::kv("native_id", session_.key()));
+        } else if (std::holds_alternative<UaSession::Ringing>(*action)) {
+            ringing_ = true;
         } else if (const auto* changed = std::get_if<UaSession::MediaChanged>(&*action)) {
             media_changed(changed->audio);
         } else if (const auto* digit = std::get_if<UaSession::Digit>(&*action)) {

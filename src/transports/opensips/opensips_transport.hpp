@@ -62,6 +62,10 @@ public:
     OpensipsTransport& operator=(const OpensipsTransport&) = delete;
     ~OpensipsTransport() override;
 
+    /// Outgoing: asks OpenSIPS for the call. Returns when the other side rings or answers, or after
+    /// `limit` once OpenSIPS has sent the INVITE. Errors: CallControlErrc; then destroy it.
+    asio::awaitable<Result<void>> place(Clock::duration limit);
+
     // Transport
     const CallInfo& info() const noexcept override { return session_.info(); }
     asio::awaitable<Result<void>> connect() override;
@@ -95,6 +99,8 @@ private:
     template <class Done>
     asio::awaitable<Result<void>> outcome(std::optional<Done>& done);
     asio::awaitable<Result<void>> press_all(std::string_view digits);
+    asio::awaitable<bool> wait_for_news(std::optional<TimePoint> until = {});
+    asio::awaitable<Result<void>> wait_for_answer();
     void run_actions();
     void media_changed(const sip::NegotiatedAudio& audio);
     void press(char digit, DigitSource source) noexcept;
@@ -114,6 +120,7 @@ private:
     // State.
     media::AudioFormat format_;
     bool answered_{false};
+    bool ringing_{false};  ///< outgoing: the other side does
     bool held_{false};
     bool pin_reported_{false};
     MediaSink* sink_{nullptr};

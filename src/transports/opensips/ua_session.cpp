@@ -94,6 +94,13 @@ UaSession::UaSession(const MiSession& listed, const Settings& settings) : settin
     caller_address_ = host_of(listed.contact);
 }
 
+UaSession::UaSession(OutgoingCall call, const Settings& settings)
+    : settings_{settings}, info_{call.info}, referred_by_{call.invite.from}, state_{State::idle} {
+    caller_address_ =
+        host_of(call.invite.proxy.empty() ? call.invite.request_uri : call.invite.proxy);
+    outgoing_ = std::move(call);
+}
+
 /// Takes the offer of an INVITE, or the status that refuses it.
 void UaSession::read_offer(const UaEvent& event) {
     const auto content_type = sip::media_type(header(event, "Content-Type"));
@@ -143,6 +150,10 @@ void UaSession::on_event(const UaEvent& event, TimePoint now) {
             on_request(event);
             break;
         case UaEventType::early:
+            // Early media is not listened to: a ringing tone, or an announcement to people.
+            if (state_ == State::ringing && event.method == "INVITE") {
+                actions_.push_back(Ringing{});
+            }
             break;
         case UaEventType::answered:
         case UaEventType::rejected:
@@ -276,6 +287,7 @@ void UaSession::on_notify(const UaEvent& event) {
 }
 
 void UaSession::on_reply_event(const UaEvent& event, TimePoint now) {
+    if (event.method == "INVITE" && state_ == State::ringing) return on_call_answered(event);
     const bool rejected = event.type == UaEventType::rejected;
     if (event.method == "REFER" && transfer_ != Transfer::none) {
         if (rejected) {
@@ -288,6 +300,37 @@ void UaSession::on_reply_event(const UaEvent& event, TimePoint now) {
     } else if (event.method == "INVITE" && hold_offer_) {
         on_hold_answered(event, now);
     }
+}
+
+/// The answer, or the refusal, of our initial INVITE.
+void UaSession::on_call_answered(const UaEvent& event) {
+    ringing_deadline_.reset();
+    if (event.type == UaEventType::rejected) {
+        // OpenSIPS has freed the session (with uac_auth loaded; without, nobody can).
+        fail(
+            call_control_errc(event.status),
+            std::to_string(event.status) + (event.reason.empty() ? "" : " " + event.reason)
+        );
+        return;
+    }
+    const auto answer = sip::parse_sdp(event.body.value_or(""));
+    if (answer && our_offer_) {
+        if (auto accepted = sip::accept_answer(*our_offer_, *answer)) {
+            our_offer_.reset();
+            audio_ = std::move(*accepted);
+            state_ = State::established;
+            actions_.push_back(Answered{*audio_});
+            return;
+        }
+    }
+    fail(CallControlErrc::refused, "the answer has nothing for us");
+    enqueue(Kind::terminate, ua_session_terminate(key()));
+}
+
+/// An outgoing call that was not answered.
+void UaSession::fail(error_code why, std::string detail) {
+    failure_ = why;
+    end(end_reason_of(why, true), std::move(detail));
 }
 
 void UaSession::on_hold_answered(const UaEvent& event, TimePoint now) {
@@ -347,13 +390,18 @@ void UaSession::finish_all(int status) {
 std::optional<TimePoint> UaSession::next_deadline() const noexcept {
     std::optional<TimePoint> next;
     for (const auto& deadline :
-         {transfer_deadline_, hold_deadline_, hold_retry_at_, key_deadline_}) {
+         {ringing_deadline_, transfer_deadline_, hold_deadline_, hold_retry_at_, key_deadline_}) {
         if (deadline && (!next || *deadline < *next)) next = deadline;
     }
     return next;
 }
 
 void UaSession::on_time(TimePoint now) {
+    if (ringing_deadline_ && now >= *ringing_deadline_) {
+        const bool placed = state_ == State::ringing;
+        fail(CallControlErrc::no_answer, "our patience");
+        if (placed) enqueue(Kind::terminate, ua_session_terminate(key()));  // CANCEL
+    }
     if (transfer_deadline_ && now >= *transfer_deadline_) finish_transfer(false, 408);
     if (key_deadline_ && now >= *key_deadline_) finish_key(false, 408);
     if (hold_retry_at_ && now >= *hold_retry_at_) {
@@ -367,6 +415,17 @@ void UaSession::on_time(TimePoint now) {
 void UaSession::on_lost(std::string detail) {
     requests_.clear();
     end(EndReason::carrier_lost, std::move(detail));
+}
+
+void UaSession::place(const sip::LocalMedia& local, TimePoint now) {
+    if (state_ != State::idle) return;
+    local_ = local;
+    our_offer_ = sip::make_offer(local_, sip::AudioCodec::pcmu);
+    auto invite = outgoing_->invite;
+    invite.offer.text = sip::write_sdp(*our_offer_);
+    ringing_deadline_ = now + outgoing_->patience;
+    state_ = State::placing;
+    enqueue(Kind::place, ua_session_client_start(invite));
 }
 
 void UaSession::answer(const sip::LocalMedia& local) {
@@ -412,8 +471,11 @@ void UaSession::give_up(EndReason reason, std::string detail) {
         return;
     }
     finish_all(487);
+    const bool placed = state_ != State::idle && state_ != State::placing;
+    if (outgoing_ && !is_established()) failure_ = CallControlErrc::gone;
     end(reason, std::move(detail));
-    enqueue(Kind::terminate, ua_session_terminate(key()));
+    // Before OpenSIPS told the key there is nothing to name; on_mi does it then.
+    if (placed) enqueue(Kind::terminate, ua_session_terminate(key()));
 }
 
 Result<void> UaSession::transfer(std::string_view target, TimePoint now) {
@@ -475,6 +537,7 @@ void UaSession::end(EndReason reason, std::string detail) {
         return !request.under_way && request.kind != Kind::reply;
     });
     state_ = State::over;
+    ringing_deadline_.reset();
     transfer_deadline_.reset();
     hold_deadline_.reset();
     hold_retry_at_.reset();
@@ -497,7 +560,8 @@ void UaSession::enqueue(Kind kind, MiCommand command) {
     // The last two places are for 487 and terminate: a session is always freed.
     const bool must = kind == Kind::terminate || is_over();
     if (requests_.size() >= (must ? max_requests + 2 : max_requests)) return;
-    const bool once = kind == Kind::refer || kind == Kind::reinvite || kind == Kind::info;
+    const bool once =
+        kind == Kind::place || kind == Kind::refer || kind == Kind::reinvite || kind == Kind::info;
     requests_.push_back({kind, next_token_++, std::move(command), once ? 1 : settings_.attempts});
     pump();
 }
@@ -521,7 +585,19 @@ void UaSession::on_mi(std::uint32_t token, const MiOutcome& outcome, TimePoint) 
     }
     const auto kind = request.kind;
     requests_.pop_front();
-    if (outcome.response && outcome.response->ok) {
+    if (kind == Kind::place && outcome.response && outcome.response->ok) {
+        if (!looks_like_key(outcome.response->message)) {
+            if (!is_over()) fail(CallControlErrc::unavailable, "OpenSIPS told no key");
+        } else {
+            info_.native_id = outcome.response->message;
+            if (is_over()) {  // it was given up meanwhile
+                enqueue(Kind::terminate, ua_session_terminate(key()));
+            } else {
+                state_ = State::ringing;
+                actions_.push_back(Placed{});
+            }
+        }
+    } else if (outcome.response && outcome.response->ok) {
         if (kind == Kind::answer && state_ == State::answering) {
             state_ = State::established;
             actions_.push_back(Answered{*audio_});
@@ -542,6 +618,14 @@ void UaSession::on_mi(std::uint32_t token, const MiOutcome& outcome, TimePoint) 
 }
 
 void UaSession::request_failed(Kind kind, const MiResponse* response) {
+    if (kind == Kind::place) {
+        if (is_over()) return;
+        fail(
+            CallControlErrc::unavailable,
+            response == nullptr ? "OpenSIPS does not answer" : response->message
+        );
+        return;
+    }
     if (is_over()) return;  // what we try then is a courtesy: the session may be gone already
     if (kind == Kind::verify) {
         if (response == nullptr) return;  // no answer tells nothing; the subscription watches

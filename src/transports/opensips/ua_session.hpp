@@ -22,7 +22,14 @@ struct MiOutcome {
     std::optional<MiResponse> response;  ///< absent: no answer
 };
 
-/// One incoming call in OpenSIPS's UA-session mode, sans-I/O: events, answers to our requests,
+/// A call that we place.
+struct OutgoingCall {
+    CallInfo info;  ///< native_id: not known yet
+    MiCall invite;  ///< all but the offer
+    std::chrono::seconds patience{45};
+};
+
+/// One call in OpenSIPS's UA-session mode, sans-I/O: events, answers to our requests,
 /// wishes and time in; requests and media changes out. One request is under way at a time, in
 /// order; an unanswered one is repeated only where repeating is harmless.
 ///
@@ -45,6 +52,10 @@ public:
     struct Answered {
         sip::NegotiatedAudio audio;
     };
+    /// Outgoing: OpenSIPS has sent our INVITE, and key() is known.
+    struct Placed {};
+    /// Outgoing: the other side rings (18x). May come several times.
+    struct Ringing {};
     /// A re-INVITE, UPDATE or late answer was agreed on.
     struct MediaChanged {
         sip::NegotiatedAudio audio;
@@ -69,13 +80,24 @@ public:
     struct CallOver {
         MediaEnd end;
     };
-    using Action = std::
-        variant<SendMi, Answered, MediaChanged, Digit, TransferDone, HoldDone, KeyDone, CallOver>;
+    using Action = std::variant<
+        SendMi,
+        Answered,
+        Placed,
+        Ringing,
+        MediaChanged,
+        Digit,
+        TransferDone,
+        HoldDone,
+        KeyDone,
+        CallOver>;
 
     /// From a NEW event. An offer that cannot be answered is refused at once (415, 488): then
     /// `is_over()`. From a list of sessions: the call is answered without having seen its offer.
     UaSession(const UaEvent& created, const Settings& settings);
     UaSession(const MiSession& listed, const Settings& settings);
+    /// An outgoing call, not placed yet.
+    UaSession(OutgoingCall call, const Settings& settings);
 
     const std::string& key() const noexcept { return info_.native_id; }
     const CallInfo& info() const noexcept { return info_; }
@@ -95,6 +117,8 @@ public:
     void on_lost(std::string detail);
 
     // Wishes. Without effect when the state does not allow them.
+    /// Outgoing: INVITE with our offer. Ends by itself (not_answered) after the call's patience.
+    void place(const sip::LocalMedia& local, TimePoint now);
     /// 200 with our SDP. `local.version` is counted up here for later descriptions.
     void answer(const sip::LocalMedia& local);
     /// A final reply ≥ 300, then the session is freed. `retry_after`: adds the header (503).
@@ -120,6 +144,10 @@ public:
     bool is_established() const noexcept { return state_ == State::established; }
     /// We hold the caller: what still comes is not for us.
     bool holds() const noexcept { return holds_; }
+    /// Outgoing: the INVITE was sent, and nobody has answered yet.
+    bool is_ringing() const noexcept { return state_ == State::ringing; }
+    /// Outgoing and over: why it was not answered; none when it was.
+    const error_code& failure() const noexcept { return failure_; }
     bool is_over() const noexcept { return state_ == State::over; }
     /// The call is over and no request is under way or waiting.
     bool finished() const noexcept { return is_over() && requests_.empty(); }
@@ -130,12 +158,16 @@ public:
 
 private:
     enum class State {
+        idle,       ///< outgoing, not placed yet
+        placing,    ///< outgoing: OpenSIPS was asked to send our INVITE
+        ringing,    ///< outgoing: it did
         offered,    ///< the INVITE waits for our final reply
         answering,  ///< 200 sent, its result not yet known
         established,
         over,
     };
     enum class Kind {
+        place,   ///< our INVITE; never repeated
         answer,  ///< 200 to the initial INVITE
         reply,   ///< any other reply
         refer,   ///< never repeated, nor are the next two
@@ -162,6 +194,8 @@ private:
     void on_ack(const UaEvent& event);
     void refuse_unfit_offer();
     void read_offer(const UaEvent& event);
+    void on_call_answered(const UaEvent& event);
+    void fail(error_code why, std::string detail);
     void on_hold_answered(const UaEvent& event, TimePoint now);
     void offer_hold(TimePoint now);
     void finish_transfer(bool ok, int status);
@@ -186,6 +220,9 @@ private:
     sip::LocalMedia local_;
     std::optional<sip::NegotiatedAudio> audio_;
     std::optional<sip::Sdp> our_offer_;  ///< sent in a 200 and waiting for the answer in the ACK
+    std::optional<OutgoingCall> outgoing_;
+    std::optional<TimePoint> ringing_deadline_;
+    error_code failure_;
     Transfer transfer_{Transfer::none};
     int transfer_status_{0};  ///< the latest that a NOTIFY told
     std::optional<TimePoint> transfer_deadline_;

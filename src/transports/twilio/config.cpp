@@ -54,6 +54,23 @@ std::vector<std::string> Config::validate() const {
     if (media_timeout.count() <= 0) {
         problems.emplace_back("[telephony.twilio] media_timeout must be positive: 30 s is usual");
     }
+    const auto api = net::parse_url(api_url);
+    if (api.has_error() || !api->scheme.starts_with("http")) {
+        problems.push_back(
+            "[telephony.twilio] api_url '" + api_url +
+            "' is not an http or https URL: it is https://api.twilio.com"
+        );
+    } else if (!api->secure() && !is_loopback(api->host)) {
+        problems.push_back(
+            "[telephony.twilio] api_url '" + api_url +
+            "' is not https: the auth token would travel in the clear"
+        );
+    }
+    if (api_timeout < milliseconds{100} || api_timeout > milliseconds{60'000}) {
+        problems.emplace_back(
+            "[telephony.twilio] api_timeout must lie between 100 ms and 60 s: 5 s is usual"
+        );
+    }
     return problems;
 }
 

@@ -14,8 +14,6 @@ std::string_view describe(TwilioErrc code) noexcept {
             return "the audio payload is not base64 or too long";
         case TwilioErrc::too_many_tokens:
             return "too many calls wait for their media socket";
-        case TwilioErrc::transfer_not_supported:
-            return "transfer over Twilio is not supported: it needs Twilio's REST interface";
     }
     return "unknown Twilio error";
 }

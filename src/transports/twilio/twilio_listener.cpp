@@ -3,6 +3,7 @@
 #include "async/deadline.hpp"
 #include "async/run_blocking.hpp"
 #include "net/url.hpp"
+#include "transports/errors.hpp"
 #include "transports/twilio/form.hpp"
 #include "transports/twilio/media_protocol.hpp"
 #include "transports/twilio/signature.hpp"
@@ -13,6 +14,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <charconv>
 #include <stdexcept>
 
 namespace oavc::transports::twilio {
@@ -22,6 +24,9 @@ namespace {
 constexpr std::size_t max_pending = 10'000;
 constexpr auto start_limit = std::chrono::seconds{10};  ///< from handshake to `start`
 constexpr std::uint16_t close_policy = 1008;            // RFC 6455 §7.4.1
+constexpr const char* answered_path = "/twilio/answered";
+constexpr const char* status_path = "/twilio/status";
+constexpr std::size_t most_ringing = 10'000;  ///< of one shard
 
 /// `CA` and 32 hexadecimal digits; anything of that sort is good enough for us.
 bool plausible_sid(std::string_view sid) noexcept {
@@ -42,6 +47,38 @@ net::HttpResponse twiml(std::string document) {
     response.content_type = twiml_content_type;
     response.body = std::move(document);
     return response;
+}
+
+/// Where an outgoing call waits: in the URLs that Twilio is given for it. The token is a secret
+/// until Twilio knows the URL, and only Twilio can sign requests for it.
+struct WaitingCall {
+    std::size_t shard{0};
+    std::string token;
+
+    std::string query() const { return fmt::format("?shard={}&call={}", shard, token); }
+};
+
+std::optional<WaitingCall> waiting_call(const net::HttpRequest& request, std::size_t shards) {
+    const auto form = parse_form(request.query());
+    if (form.has_error()) return std::nullopt;
+    WaitingCall call;
+    const auto shard = find_field(*form, "shard");
+    call.token = find_field(*form, "call");
+    const auto [end, error] =
+        std::from_chars(shard.data(), shard.data() + shard.size(), call.shard);
+    const bool number = error == std::errc{} && end == shard.data() + shard.size();
+    if (!number || call.shard >= shards || call.token.empty()) return std::nullopt;
+    return call;
+}
+
+/// How a call ended that was not answered; nothing while it may still be.
+std::optional<CallControlErrc> failure_of(std::string_view status, int sip_status) noexcept {
+    if (status == "busy") return CallControlErrc::busy;
+    if (status == "no-answer") return CallControlErrc::no_answer;
+    if (status == "canceled") return CallControlErrc::gone;
+    if (status == "completed") return CallControlErrc::gone;
+    if (status != "failed") return std::nullopt;
+    return sip_status >= 300 ? call_control_errc(sip_status) : CallControlErrc::unavailable;
 }
 
 std::string form_value(const Form& form, std::string_view name) {
@@ -93,6 +130,13 @@ asio::awaitable<Result<Started>> read_start(net::WebSocket& socket) {
 
 struct TwilioListener::Lane {
     async::TaskGroup calls;
+    /// Outgoing calls by their token; those that are over go when others come.
+    std::map<std::string, std::weak_ptr<RingingCall>, std::less<>> ringing{};
+
+    std::shared_ptr<RingingCall> find(std::string_view token) const {
+        const auto found = ringing.find(token);
+        return found == ringing.end() ? nullptr : found->second.lock();
+    }
 };
 
 TwilioListener::TwilioListener(
@@ -104,6 +148,7 @@ TwilioListener::TwilioListener(
       shards_{shards},
       handler_{handler},
       log_{log::Logger{}.with({log::kv("via", "twilio")})},
+      rest_{config_, log_},
       pending_{config_.token_ttl, max_pending} {
     const auto report = [log = log_](std::exception_ptr error) {
         try {
@@ -124,13 +169,22 @@ TwilioListener::TwilioListener(
     };
     server.handle("POST", "/", webhook);
     server.handle("GET", "/", webhook);
-    server.handle_websocket(
-        "/ws",
-        [this](const net::HttpRequest& request) { return check_handshake(request); },
+    server.handle("POST", answered_path, [this](async::Shard& shard, net::HttpRequest request) {
+        return on_answered(shard, std::move(request));
+    });
+    server.handle("POST", status_path, [this](async::Shard& shard, net::HttpRequest request) {
+        return on_status(shard, std::move(request));
+    });
+    const auto gate = [this](const net::HttpRequest& request) { return check_handshake(request); };
+    const auto on_open =
         [this](
             async::Shard& shard, net::HttpRequest request, std::unique_ptr<net::WebSocket> socket
-        ) { return on_socket(shard, std::move(request), std::move(socket)); }
-    );
+        ) { return on_socket(shard, std::move(request), std::move(socket)); };
+    server.handle_websocket("/ws", gate, on_open);
+    // An outgoing call waits on a shard already; its socket must come there.
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+        server.handle_websocket(fmt::format("/ws/{}", i), gate, on_open, i);
+    }
 }
 
 TwilioListener::~TwilioListener() { stop(); }
@@ -176,6 +230,8 @@ TwilioListener::Stats TwilioListener::stats() const noexcept {
     stats.expired = expired_;
     stats.refused_sockets = refused_sockets_;
     stats.calls = calls_;
+    stats.placed = placed_;
+    stats.orphans = orphans_;
     return stats;
 }
 
@@ -210,9 +266,7 @@ bool TwilioListener::forged(
     return true;
 }
 
-asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
-    async::Shard&, net::HttpRequest request
-) {
+Result<Form, net::HttpResponse> TwilioListener::read_webhook(const net::HttpRequest& request) {
     ++webhooks_;
     const auto base = public_base(request);
     if (base.empty()) {
@@ -220,28 +274,35 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
             "webhook from another machine, but there is no public_url",
             log::kv("peer", request.peer_ip)
         );
-        co_return plain(403, "set [telephony.twilio] public_url to take calls from other machines");
+        return plain(403, "set [telephony.twilio] public_url to take calls from other machines");
     }
     const bool post = request.method == "POST";
-    const auto form = parse_form(post ? std::string_view{request.body} : request.query());
-    if (form.has_error()) co_return plain(413, form.error().message());
-    if (config_.validate_signatures) {
-        const std::string url = base + request.target;
-        SignedRequest signed_request;
-        signed_request.url = url;
-        if (post) signed_request.parameters = *form;
-        signed_request.signature = request.header("x-twilio-signature");
-        bool valid = signature_valid(tokens_, signed_request);
-        // A public URL with a path may be configured at Twilio without the slash that we serve.
-        const std::string without_slash = base + request.target.substr(1);
-        if (!valid && request.path() == "/") {
-            signed_request.url = without_slash;
-            valid = signature_valid(tokens_, signed_request);
-        }
-        if (forged("webhook refused: signature", url, request, valid)) {
-            co_return plain(403, "the signature is missing or wrong");
-        }
+    auto form = parse_form(post ? std::string_view{request.body} : request.query());
+    if (form.has_error()) return plain(413, form.error().message());
+    if (!config_.validate_signatures) return std::move(*form);
+    const std::string url = base + request.target;
+    SignedRequest signed_request;
+    signed_request.url = url;
+    if (post) signed_request.parameters = *form;
+    signed_request.signature = request.header("x-twilio-signature");
+    bool valid = signature_valid(tokens_, signed_request);
+    // A public URL with a path may be configured at Twilio without the slash that we serve.
+    const std::string without_slash = base + request.target.substr(1);
+    if (!valid && request.path() == "/") {
+        signed_request.url = without_slash;
+        valid = signature_valid(tokens_, signed_request);
     }
+    if (forged("webhook refused: signature", url, request, valid)) {
+        return plain(403, "the signature is missing or wrong");
+    }
+    return std::move(*form);
+}
+
+asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
+    async::Shard&, net::HttpRequest request
+) {
+    const auto form = read_webhook(request);
+    if (form.has_error()) co_return form.error();
     CallInfo info;
     info.via = "twilio";
     info.native_id = form_value(*form, "CallSid");
@@ -275,7 +336,130 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     std::map<std::string, std::string> parameters;
     parameters.emplace("token", std::move(*token));
     // https becomes wss, http ws.
+    const auto base = public_base(request);
     co_return twiml(connect_stream("ws" + base.substr(4) + "/ws", parameters));
+}
+
+// --- outgoing calls ---
+
+Dialer* TwilioListener::dialer() noexcept {
+    const bool able = rest_.usable() && !config_.public_url.empty();
+    return able ? this : nullptr;
+}
+
+asio::awaitable<Result<Dialled>> TwilioListener::dial(async::Shard& shard, DialRequest request) {
+    if (!accepting_ || !started_) co_return CallControlErrc::unavailable;
+    auto to = dial_target(request.to);
+    if (!to) co_return to.error();
+    std::string from = request.from.empty() ? config_.phone_number : request.from;
+    if (from.empty()) {
+        log_.error("cannot place calls: set [telephony.twilio] phone_number");
+        co_return CallControlErrc::unavailable;
+    }
+    auto slot = handler_.admit();
+    if (!slot) co_return CallControlErrc::no_capacity;
+    Lane& lane = *lanes_[shard.index()];
+    std::erase_if(lane.ringing, [](const auto& entry) { return entry.second.expired(); });
+    if (lane.ringing.size() >= most_ringing) co_return CallControlErrc::no_capacity;
+
+    const WaitingCall place{shard.index(), make_token()};
+    const auto ringing = std::make_shared<RingingCall>(shard.executor());
+    lane.ringing.emplace(place.token, ringing);
+    std::string base = config_.public_url;
+    while (base.ends_with('/'))
+        base.pop_back();
+    NewCall call;
+    call.to = *to;
+    call.from = from;
+    call.answer_url = base + answered_path + place.query();
+    call.status_url = base + status_path + place.query();
+    call.ringing = request.patience;
+    // When this is cancelled, or fails although Twilio has done it, nobody knows the token any
+    // more: on_news hangs up.
+    auto placed = co_await rest_.place(shard, std::move(call));
+    if (!placed) co_return placed.error();
+    ++placed_;
+    ringing->call_sid = *placed;
+    request.to = std::move(*to);
+    auto info = call_info(request, "twilio", *placed, std::move(from));
+    auto transport = std::make_unique<TwilioTransport>(
+        shard, ringing, request.patience, std::move(info), config_, rest_
+    );
+    lane.calls.spawn(handler_.run_call(shard, std::move(transport), std::move(slot)));
+    co_return Dialled{"twilio", std::move(*placed)};
+}
+
+/// The callee has answered: the call is sent to the shard where it is awaited.
+asio::awaitable<net::HttpResponse> TwilioListener::on_answered(
+    async::Shard&, net::HttpRequest request
+) {
+    const auto form = read_webhook(request);
+    if (form.has_error()) co_return form.error();
+    const auto call = waiting_call(request, shards_.size());
+    if (!call) co_return twiml(hang_up());
+    const auto base = public_base(request);
+    const std::map<std::string, std::string> parameters{{"token", call->token}};
+    co_return twiml(
+        connect_stream(fmt::format("ws{}/ws/{}", base.substr(4), call->shard), parameters)
+    );
+}
+
+asio::awaitable<net::HttpResponse> TwilioListener::on_status(
+    async::Shard&, net::HttpRequest request
+) {
+    const auto form = read_webhook(request);
+    if (form.has_error()) co_return form.error();
+    auto call = waiting_call(request, shards_.size());
+    auto call_sid = form_value(*form, "CallSid");
+    if (!call || !plausible_sid(call_sid)) co_return plain(400, "call or CallSid is missing");
+    auto status = form_value(*form, "CallStatus");
+    const auto sip = form_value(*form, "SipResponseCode");
+    int sip_status = 0;
+    std::from_chars(sip.data(), sip.data() + sip.size(), sip_status);
+    shards_[call->shard].post(
+        [this, sip_status, c = std::move(*call), sid = std::move(call_sid), s = std::move(status)] {
+            on_news(c.shard, c.token, sid, s, sip_status);
+        }
+    );
+    net::HttpResponse done;
+    done.status = 204;
+    co_return done;
+}
+
+/// On the call's shard. What is told may come late or in another order.
+void TwilioListener::on_news(
+    std::size_t shard,
+    const std::string& token,
+    const std::string& call_sid,
+    const std::string& status,
+    int sip_status
+) {
+    Lane& lane = *lanes_[shard];
+    const auto failure = failure_of(status, sip_status);
+    const auto ringing = lane.find(token);
+    if (!ringing) {
+        if (!failure && !lane.calls.cancelled()) {
+            ++orphans_;
+            lane.calls.spawn(hang_up_orphan(shards_[shard], call_sid));
+        }
+        return;
+    }
+    const bool other = !ringing->call_sid.empty() && ringing->call_sid != call_sid;
+    if (other || !failure || ringing->failure) return;
+    log_.info(
+        "an outgoing call was not answered",
+        log::kv("call_sid", call_sid),
+        log::kv("status", status),
+        log::kv("sip_status", sip_status)
+    );
+    ringing->failure = *failure;
+    ringing->changed.notify();
+}
+
+asio::awaitable<void> TwilioListener::hang_up_orphan(async::Shard& shard, std::string call_sid) {
+    log_.warn("hanging up an outgoing call that nobody waits for", log::kv("call_sid", call_sid));
+    const auto done = co_await rest_.hang_up(shard, std::move(call_sid));
+    static_cast<void>(done);  // logged
 }
 
 std::optional<net::HttpResponse> TwilioListener::check_handshake(const net::HttpRequest& request) {
@@ -306,6 +490,14 @@ asio::awaitable<void> TwilioListener::on_socket(
         problem = started.error().message();
     } else if (!started->problem.empty()) {
         problem = started->problem;
+    } else if (const auto ringing = lanes_[shard.index()]->find(started->token);
+               ringing && !ringing->socket && ringing->stream_sid.empty() &&
+               (ringing->call_sid.empty() || ringing->call_sid == started->call_sid)) {
+        ++calls_;
+        ringing->socket = std::move(socket);
+        ringing->stream_sid = started->stream_sid;
+        ringing->changed.notify();
+        co_return;
     } else {
         pending = pending_.redeem(started->call_sid, started->token, Clock::now());
         if (!pending) problem = "the token is wrong, used or expired";
@@ -320,7 +512,7 @@ asio::awaitable<void> TwilioListener::on_socket(
     auto& info = pending->info;
     info.parameters = std::move(started->parameters);
     auto transport = std::make_unique<TwilioTransport>(
-        shard, std::move(socket), started->stream_sid, std::move(info), config_
+        shard, std::move(socket), started->stream_sid, std::move(info), config_, rest_
     );
     // The call belongs to us, not to the HTTP server: stop() ends calls while the server answers
     // on.

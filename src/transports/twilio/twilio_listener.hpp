@@ -6,6 +6,8 @@
 #include "observability/log.hpp"
 #include "transports/listener.hpp"
 #include "transports/twilio/config.hpp"
+#include "transports/twilio/form.hpp"
+#include "transports/twilio/rest.hpp"
 #include "transports/twilio/token.hpp"
 
 #include <atomic>
@@ -22,9 +24,15 @@ namespace oavc::transports::twilio {
 /// the webhook answers `<Reject reason="busy"/>`: the caller hears busy and Twilio bills nothing (a
 /// status of 503 would make Twilio read an error message to the caller).
 ///
+/// Places calls, too (Dialer), when the account, its phone number and `public_url` are known: over
+/// the REST interface. When the callee answers, Twilio asks `/twilio/answered` and opens `/ws/N`, N
+/// being the shard on which the call waits; what becomes of the ringing it tells `/twilio/status`.
+/// A call of ours that nobody here waits for, such as one whose placing timed out, is hung up as
+/// soon as Twilio mentions it.
+///
 /// Routes are registered on the server at construction; start the server after it, stop the server
 /// after stop(). A call's admission slot waits with its token and is given back when it expires.
-class TwilioListener final : public Listener {
+class TwilioListener final : public Listener, private Dialer {
 public:
     /// Cumulative.
     struct Stats {
@@ -34,6 +42,8 @@ public:
         std::uint64_t expired{0};          ///< tokens whose socket never came
         std::uint64_t refused_sockets{0};  ///< without a good token: closed with 1008
         std::uint64_t calls{0};
+        std::uint64_t placed{0};   ///< outgoing calls that Twilio took
+        std::uint64_t orphans{0};  ///< outgoing calls that were hung up because nobody waited
     };
 
     TwilioListener(
@@ -45,6 +55,7 @@ public:
 
     std::string_view name() const noexcept override { return "twilio"; }
     void start() override;
+    Dialer* dialer() noexcept override;
     void stop_accepting() override { accepting_ = false; }
     void stop() override;
 
@@ -65,6 +76,20 @@ private:
     };
     struct Lane;
 
+    asio::awaitable<Result<Dialled>> dial(async::Shard& shard, DialRequest request) override;
+    asio::awaitable<void> hang_up_orphan(async::Shard& shard, std::string call_sid);
+
+    /// A webhook's parameters, if Twilio sent it; else what to answer.
+    Result<Form, net::HttpResponse> read_webhook(const net::HttpRequest& request);
+    asio::awaitable<net::HttpResponse> on_answered(async::Shard& shard, net::HttpRequest request);
+    asio::awaitable<net::HttpResponse> on_status(async::Shard& shard, net::HttpRequest request);
+    void on_news(
+        std::size_t shard,
+        const std::string& token,
+        const std::string& call_sid,
+        const std::string& status,
+        int sip_status
+    );
     asio::awaitable<net::HttpResponse> on_webhook(async::Shard& shard, net::HttpRequest request);
     std::optional<net::HttpResponse> check_handshake(const net::HttpRequest& request);
     asio::awaitable<void> on_socket(
@@ -87,6 +112,7 @@ private:
 
     // owned
     log::Logger log_;
+    const RestClient rest_;
     TokenTable<Pending> pending_;
     std::vector<std::unique_ptr<Lane>> lanes_;        ///< the calls of each shard
     std::unique_ptr<async::TaskGroup> housekeeping_;  ///< on shard 0
@@ -103,6 +129,8 @@ private:
     std::atomic<std::uint64_t> expired_{0};
     std::atomic<std::uint64_t> refused_sockets_{0};
     std::atomic<std::uint64_t> calls_{0};
+    std::atomic<std::uint64_t> placed_{0};
+    std::atomic<std::uint64_t> orphans_{0};
 };
 
 }  // namespace oavc::transports::twilio

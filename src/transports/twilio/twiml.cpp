@@ -62,4 +62,22 @@ std::string reject_busy() {
     return std::string{declaration} + "<Response><Reject reason=\"busy\"/></Response>\n";
 }
 
+std::string dial(std::string_view target) {
+    std::string_view noun = "Number";
+    if (target.starts_with("sip:") || target.starts_with("sips:")) noun = "Sip";
+    if (target.starts_with("client:")) {
+        noun = "Client";
+        target.remove_prefix(7);
+    }
+    return fmt::format(
+        "{}<Response><Dial><{}>{}</{}></Dial></Response>\n",
+        declaration,
+        noun,
+        xml_escape(target),
+        noun
+    );
+}
+
+std::string hang_up() { return std::string{declaration} + "<Response><Hangup/></Response>\n"; }
+
 }  // namespace oavc::transports::twilio

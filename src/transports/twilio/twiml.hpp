@@ -18,6 +18,13 @@ std::string connect_stream(
 /// Refuses the call before it is answered: the caller hears busy, nothing is billed.
 std::string reject_busy();
 
+/// Connects the call to `target`, a number, "sip:…" or "client:…" as dial_target() gives it; when
+/// that leg ends, or nobody answers, the call ends.
+std::string dial(std::string_view target);
+
+/// Ends the call.
+std::string hang_up();
+
 inline constexpr std::string_view twiml_content_type = "text/xml; charset=utf-8";
 
 }  // namespace oavc::transports::twilio

@@ -20,10 +20,12 @@
 #include <atomic>
 #include <condition_variable>
 #include <deque>
+#include <future>
 #include <memory>
-#include <optional>
 #include <mutex>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace oavc::transports::opensips {
@@ -704,6 +706,134 @@ TEST_F(OpensipsListenerTest, ManyCallsAtOnceKeepTheirAudioApart) {
     for (const auto& up : ups)
         opensips.bye(up.key);
     ASSERT_TRUE(pipeline.wait_until_finished(count));
+}
+
+// --- Calls that we place ---
+
+class OpensipsDialTest : public OpensipsListenerTest {
+protected:
+    OpensipsDialTest() { config.dial_domain = "gateway.example.test"; }
+
+    void start() {
+        OpensipsListenerTest::start();
+        while (!listener->stats().subscribed) {
+            std::this_thread::sleep_for(2ms);
+        }
+    }
+
+    std::future<Result<Dialled>> dial(const std::string& to = "+902125550111") {
+        DialRequest request;
+        request.id = "0123456789abcdef";
+        request.to = to;
+        request.patience = std::chrono::seconds{30};
+        auto& shard = shards[1];
+        return asio::co_spawn(
+            shard.context(), listener->dialer()->dial(shard, std::move(request)), asio::use_future
+        );
+    }
+};
+
+TEST_F(OpensipsDialTest, ACallIsPlacedAnsweredHeardAndEnded) {
+    start();
+    auto dialled = dial();
+    const auto key = opensips.wait_for_dial();
+    const auto invite = opensips.wait_for("ua_session_client_start");
+    ASSERT_TRUE(invite.has_value());
+    EXPECT_EQ(invite->text("ruri"), "sip:+902125550111@gateway.example.test");
+    EXPECT_EQ(invite->text("from"), "sip:oavc@gateway.example.test");
+    opensips.ring(key);
+    const auto placed = dialled.get();
+    ASSERT_TRUE(placed) << placed.error().message();
+    EXPECT_EQ(placed->via, "opensips");
+    EXPECT_EQ(placed->native_id, key);
+    const auto call = pipeline.wait_for_call();
+    ASSERT_NE(call, nullptr);
+    EXPECT_FALSE(call->connected);
+    EXPECT_TRUE(call->transport->info().outgoing);
+    EXPECT_EQ(call->transport->info().id, "0123456789abcdef");
+    opensips.answer(key, phone.sdp());
+    const Up up{key, answered_port(*invite), call};
+    EXPECT_TRUE(speak_until(up, [&] { return call->loud_frames >= 5; }));
+    EXPECT_TRUE(phone.hears(true));
+    opensips.bye(key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(call->end->reason, EndReason::caller_hung_up);
+    (void)listener->stats();
+    EXPECT_EQ(listener->stats().rtp_ports_in_use, 0u);
+}
+
+TEST_F(OpensipsDialTest, AnEventThatOvertakesTheKeyIsNotLost) {
+    opensips.set_hasty(true);
+    start();
+    const auto placed = dial().get();
+    ASSERT_TRUE(placed) << placed.error().message();
+    const auto key = opensips.wait_for_dial();
+    opensips.answer(key, phone.sdp());
+    const auto call = pipeline.wait_for_call();
+    const Up up{key, answered_port(*opensips.wait_for("ua_session_client_start")), call};
+    EXPECT_TRUE(speak_until(up, [&] { return call->loud_frames >= 1; }));
+    opensips.bye(key);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+    EXPECT_EQ(listener->stats().orphans, 0u);
+}
+
+TEST_F(OpensipsDialTest, TellsWhatBecameOfTheRinging) {
+    start();
+    auto busy = dial();
+    opensips.reject(opensips.wait_for_dial(), 486);
+    EXPECT_EQ(busy.get().error(), CallControlErrc::busy) << "at once: nothing is left of it";
+    opensips.refuse_calls(true);
+    EXPECT_EQ(dial().get().error(), CallControlErrc::unavailable);
+    EXPECT_EQ(dial("sip:").get().error(), CallControlErrc::bad_target);
+    pipeline.limit = 0;
+    EXPECT_EQ(dial("sip:alice@127.0.0.1").get().error(), CallControlErrc::no_capacity);
+    (void)listener->stats();
+    EXPECT_EQ(listener->stats().rtp_ports_in_use, 0u);
+}
+
+TEST_F(OpensipsDialTest, WithoutADomainOnlyAddressesAreCalled) {
+    config.dial_domain.clear();
+    start();
+    EXPECT_EQ(dial().get().error(), CallControlErrc::unavailable);
+    auto address = dial("sip:alice@127.0.0.1:5080");
+    opensips.reject(opensips.wait_for_dial(), 404);
+    EXPECT_EQ(address.get().error(), CallControlErrc::not_found);
+}
+
+TEST_F(OpensipsDialTest, StoppingCancelsWhatRings) {
+    start();
+    auto dialled = dial();
+    const auto key = opensips.wait_for_dial();
+    opensips.ring(key);
+    ASSERT_TRUE(dialled.get());
+    ASSERT_NE(pipeline.wait_for_call(), nullptr);
+    listener->stop();
+    EXPECT_TRUE(opensips.wait_for("ua_session_terminate", key).has_value());
+    EXPECT_TRUE(opensips.wait_until_gone(key));
+}
+
+TEST_F(OpensipsDialTest, ACallOfAnEarlierLifeIsHungUp) {
+    start();
+    auto dialled = dial();
+    const auto key = opensips.wait_for_dial();
+    opensips.ring(key);
+    ASSERT_TRUE(dialled.get());
+    // Another key rings that nobody here has asked for.
+    const std::string stranger = "B2B.9.9.9.9";
+    opensips.send_event_bytes(
+        FakeOpensips::event_text(stranger, "EARLY", "INVITE", "", "", 180, "UAC")
+    );
+    EXPECT_TRUE(opensips.wait_for("ua_session_terminate", stranger).has_value());
+    EXPECT_EQ(listener->stats().orphans, 1u);
+}
+
+TEST_F(OpensipsDialTest, NobodyIsCalledWhileOpensipsIsSilent) {
+    start();
+    opensips.set_answering(false);
+    while (listener->stats().subscribed) {
+        std::this_thread::sleep_for(10ms);
+    }
+    EXPECT_EQ(dial().get().error(), CallControlErrc::unavailable);
 }
 
 }  // namespace

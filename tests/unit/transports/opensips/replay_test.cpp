@@ -28,25 +28,7 @@ using test::CapturedDatagram;
 using test::load_opensips_capture;
 namespace json = boost::json;
 
-std::string reason_name(EndReason reason) {
-    switch (reason) {
-        case EndReason::caller_hung_up:
-            return "caller_hung_up";
-        case EndReason::we_hung_up:
-            return "we_hung_up";
-        case EndReason::transferred:
-            return "transferred";
-        case EndReason::cancelled:
-            return "cancelled";
-        case EndReason::media_timeout:
-            return "media_timeout";
-        case EndReason::carrier_lost:
-            return "carrier_lost";
-        case EndReason::protocol_error:
-            return "protocol_error";
-    }
-    return "?";
-}
+std::string reason_name(EndReason reason) { return std::string{to_string(reason)}; }
 
 /// Port, payload types, direction and version: what a description means to the peer.
 std::string digest(const std::string& body) {
