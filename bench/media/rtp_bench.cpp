@@ -5,18 +5,23 @@
 // the first cache when its turn comes.
 
 #include "benchmark/benchmark.h"
+#include "media/audio_codec.hpp"
 #include "media/g711.hpp"
 #include "media/resampler.hpp"
 #include "media/rtcp.hpp"
 #include "media/rtp_receiver.hpp"
 #include "media/rtp_sender.hpp"
 #include "support/alloc_guard.hpp"
+#include "support/clips.hpp"
 #include "support/rtp_packets.hpp"
+#include "support/rtp_stream.hpp"
 
 #include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <span>
+#include <string>
 #include <vector>
 
 namespace {
@@ -169,6 +174,42 @@ void ulaw_decode_frame(benchmark::State& state) {
     }
 }
 
+/// One frame of 20 ms; the argument is the codec's place in all_codecs.
+void codec_encode(benchmark::State& state) {
+    const auto codec = media::all_codecs.at(static_cast<std::size_t>(state.range(0)));
+    media::AudioEncoder encoder{codec};
+    const auto speech = test::buzz(encoder.rate().hz, encoder.rate());
+    const auto frame = samples_in(frame_time, encoder.rate());
+    std::array<std::byte, media::AudioEncoder::max_payload> payload{};
+    std::size_t at = 0;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(encoder.encode(media::Samples{speech}.subspan(at, frame), payload)
+        );
+        at = (at + frame) % (speech.size() - frame);
+    }
+    state.SetLabel(std::string{media::name(codec)});
+}
+
+void codec_decode(benchmark::State& state) {
+    const auto codec = media::all_codecs.at(static_cast<std::size_t>(state.range(0)));
+    media::AudioDecoder decoder{codec};
+    test::LoopingCaller caller{codec, 0, 0};
+    std::vector<std::vector<std::byte>> payloads;
+    for (int i = 0; i < 100; ++i) {
+        const auto packet = media::parse_rtp(caller.next());
+        payloads.emplace_back(packet->payload.begin(), packet->payload.end());
+    }
+    std::array<media::Sample, 320> pcm{};
+    std::size_t next = 0;
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(decoder.decode(payloads[next], pcm));
+        next = (next + 1) % payloads.size();
+    }
+    state.SetLabel(std::string{media::name(codec)});
+}
+
+BENCHMARK(codec_encode)->DenseRange(0, media::all_codecs.size() - 1);
+BENCHMARK(codec_decode)->DenseRange(0, media::all_codecs.size() - 1);
 BENCHMARK(packet_in)->Arg(1)->Arg(1'000)->Arg(5'000);
 BENCHMARK(packet_in_with_loss);
 BENCHMARK(packet_out)->Arg(1)->Arg(1'000)->Arg(5'000);
