@@ -173,6 +173,25 @@ TEST(RtpCodecs, AnotherCodecInTheCallContinuesTheTimeline) {
         EXPECT_NEAR(rms_dbfs(call.sink.frames[i].samples), -17.7, i % 50 == 0 ? 12 : 2) << i;
 }
 
+TEST(RtpCodecs, AClockThatBeginsAnewWithAnotherCodecIsNoJump) {
+    LoopingCaller caller{Codec::pcmu, 10, 1'000};
+    LoopingCaller wider{Codec::opus, 60, 3'000'000'000};  // the same source, its numbers go on
+    RtpReceiverConfig config;
+    config.payloads = {};
+    config.payloads.add(LoopingCaller::type_of(Codec::pcmu), Codec::pcmu);
+    config.payloads.add(LoopingCaller::type_of(Codec::opus), Codec::opus);
+    RtpReceiver receiver{config};
+    test::RecordingSink sink;
+    for (int i = 0; i < 100; ++i) {
+        receiver.on_packet(i < 50 ? caller.next() : wider.next(), t0 + i * 20ms, sink);
+        receiver.on_tick(t0 + i * 20ms, sink);
+    }
+    const auto stats = receiver.stats();
+    EXPECT_EQ(sink.frames.size(), 100u);
+    EXPECT_EQ(stats.resyncs + stats.lost + stats.late + stats.silent + stats.concealed, 0u);
+    EXPECT_EQ(stats.sources, 1u);
+}
+
 TEST(RtpCodecs, AnotherRateInTheMiddleOfAFrameKeepsItWhole) {
     for (const bool up : {true, false}) {
         const Encoding first{up ? Codec::pcmu : Codec::g722};
