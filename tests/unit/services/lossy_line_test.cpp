@@ -83,10 +83,16 @@ TEST(LossyLine, ARealPersonIsUnderstoodOverEveryCodecWhenATenthIsLost) {
     const char* const set = std::getenv("OAVC_SEEDS");
     const unsigned seeds = set != nullptr ? static_cast<unsigned>(std::atoi(set)) : 1;
 
-    std::string table = "word errors, %     loss 0      5     10     20     40\n";
+    std::vector<int> losses{0, 10};
+    if (set != nullptr) losses = {0, 5, 10, 20, 40};
+
+    std::string table = "word errors, % with loss of %";
+    for (const int percent : losses)
+        table += fmt::format("{:>7}", percent);
+    table += "\n";
     for (const auto codec : {media::Codec::pcmu, media::Codec::g722, media::Codec::opus}) {
-        table += fmt::format("{:<18}", media::name(codec));
-        for (const int percent : {0, 5, 10, 20, 40}) {
+        table += fmt::format("{:<29}", media::name(codec));
+        for (const int percent : losses) {
             double errors = 0;
             for (unsigned seed = 1; seed <= seeds; ++seed) {
                 const auto line = over_the_line(recording, codec, percent / 100.0, seed);
