@@ -394,7 +394,12 @@ asio::awaitable<void> Session::answer(CallCommand command, std::function<void(er
 
 asio::awaitable<Result<void>> Session::carry_out(CallCommand command) {
     using transports::CallControlErrc;
-    if (!machine_) co_return CallControlErrc::wrong_state;  // nobody has answered yet
+    if (!machine_) {  // nobody has answered yet
+        if (command.kind != CallCommand::Kind::hang_up) co_return CallControlErrc::wrong_state;
+        control("hang up", {});
+        co_await transport_->hang_up();
+        co_return Result<void>{};
+    }
     if (machine_->state() == turns::TurnState::ended) co_return CallControlErrc::gone;
     const auto now = context_.now();
     switch (command.kind) {

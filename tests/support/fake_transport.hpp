@@ -5,6 +5,7 @@
 
 #include "async/mailbox.hpp"
 #include "async/shard.hpp"
+#include "transports/errors.hpp"
 #include "transports/transport.hpp"
 
 #include <boost/asio/error.hpp>
@@ -36,6 +37,7 @@ struct FakeCall {
         .id = {}};
     media::AudioFormat format;
     std::optional<error_code> fail_connect;
+    bool keep_ringing{false};  ///< nobody answers until the call is hung up
     std::optional<error_code> fail_transfer;
     CallControls controls{
         .transfer = true, .attended_transfer = true, .hold = true, .send_digits = true};
@@ -105,6 +107,10 @@ public:
     const CallInfo& info() const noexcept override { return call_.info; }
     asio::awaitable<Result<void>> connect() override {
         if (call_.fail_connect) co_return *call_.fail_connect;
+        if (call_.keep_ringing) {
+            const auto end = co_await call_.end->pop();
+            co_return end ? make_error_code(CallControlErrc::gone) : end.error();
+        }
         call_.connected = true;
         co_return Result<void>{};
     }

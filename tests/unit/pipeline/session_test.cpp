@@ -967,6 +967,18 @@ TEST_F(SessionCommandTest, HangsUpAtOnceOrWithAGoodbye) {
     EXPECT_TRUE(over);
 }
 
+TEST_F(SessionCommandTest, ACallThatStillRingsCanOnlyBeHungUp) {
+    call.keep_ringing = true;
+    start();
+    command({.kind = Wish::hold});
+    EXPECT_EQ(told, transports::CallControlErrc::wrong_state);
+    command({.kind = Wish::hang_up});
+    EXPECT_EQ(told, ok);
+    poll();
+    EXPECT_TRUE(call.hung_up);
+    EXPECT_TRUE(over);
+}
+
 TEST_F(SessionCommandTest, TransfersToANumberOrANamedTargetAndKeepsWhoCannotBeTransferred) {
     agent.transfer_targets = {"sales:sip:sales@example.com"};
     call.fail_transfer = make_error_code(transports::CallControlErrc::no_answer);
