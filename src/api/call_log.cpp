@@ -73,6 +73,7 @@ void CallLog::on_call_event(
             entry.summary.native_id = shortened(call.native_id, max_text);
             entry.summary.from = shortened(call.from, max_text);
             entry.summary.to = shortened(call.to, max_text);
+            entry.summary.outgoing = call.outgoing;
             entry.summary.started = event.at;
             calls_.push_front(std::move(entry));
             found = by_session_.emplace(session.value, calls_.begin()).first;

@@ -32,6 +32,7 @@ struct CallSummary {
     std::string native_id;
     std::string from;
     std::string to;
+    bool outgoing{false};
     std::chrono::system_clock::time_point started{};
     milliseconds duration{0};  ///< until now (of the last event) or the end
     pipeline::CallEvent::Kind last{pipeline::CallEvent::Kind::started};

@@ -2,6 +2,7 @@
 
 #include "api/call_commands.hpp"
 #include "api/json_reply.hpp"
+#include "api/place_call.hpp"
 #include "api/turns.hpp"
 #include "net/http_server.hpp"
 
@@ -84,6 +85,7 @@ json::object summary_json(const CallSummary& call) {
         {"native_id", printable(call.native_id)},
         {"from", printable(call.from)},
         {"to", printable(call.to)},
+        {"direction", call.outgoing ? "outgoing" : "incoming"},
         {"state", state_of(call)},
         {"started_ms", unix_ms(call.started)},
         {"duration_ms", call.duration.count()},
@@ -228,8 +230,13 @@ bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
     return difference == 0;
 }
 
-ControlApi::ControlApi(Config config, const CallLog& log, pipeline::CallCommands* commands)
-    : config_{std::move(config)}, log_{log}, commands_{commands} {}
+ControlApi::ControlApi(
+    Config config,
+    const CallLog& log,
+    pipeline::CallCommands* commands,
+    pipeline::OutgoingCalls* outgoing
+)
+    : config_{std::move(config)}, log_{log}, commands_{commands}, outgoing_{outgoing} {}
 
 void ControlApi::register_on(net::HttpServer& server) {
     const auto handler = [this](async::Shard& shard, net::HttpRequest request) {
@@ -240,6 +247,21 @@ void ControlApi::register_on(net::HttpServer& server) {
     if (commands_ != nullptr) {
         server.handle_prefix("POST", std::string{calls_path} + "/", handler);
     }
+    if (outgoing_ == nullptr) return;
+    server.handle(
+        "POST",
+        std::string{calls_path},
+        [this](async::Shard& shard, net::HttpRequest request) {
+            return place(shard, std::move(request));
+        }
+    );
+}
+
+asio::awaitable<net::HttpResponse> ControlApi::place(async::Shard& shard, net::HttpRequest request)
+    const {
+    if (auto refused = refusal(config_, request)) co_return std::move(*refused);
+    auto response = co_await place_call(shard, std::move(request), *outgoing_);
+    co_return response;
 }
 
 asio::awaitable<net::HttpResponse> ControlApi::handle(async::Shard& shard, net::HttpRequest request)

@@ -12,17 +12,20 @@
 namespace oavc::net {
 class HttpServer;
 }
+namespace oavc::pipeline {
+class OutgoingCalls;
+}
 
 namespace oavc::api {
 
 /// The control API, version 1. Every answer is JSON, times are milliseconds.
 ///
-///     GET /api/v1/calls                                   the calls, newest first
-///     GET /api/v1/calls/{id}                              state, transcript, turns with their
-///     latency GET /api/v1/calls/{id}/events?after=N&wait_ms=M     events numbered above N; waits ≤
-///     10 s for one
-///     POST /api/v1/calls/{id}/{verb}                      hangup, transfer, hold, resume, digits,
-///     say
+///     GET  /api/v1/calls              the calls, newest first
+///     POST /api/v1/calls              places one (place_call.hpp)
+///     GET  /api/v1/calls/{id}         state, transcript, turns with their latency
+///     GET  /api/v1/calls/{id}/events?after=N&wait_ms=M
+///                                     events numbered above N; waits ≤ 10 s for one
+///     POST /api/v1/calls/{id}/{verb}  hangup, transfer, hold, resume, digits, say
 ///
 /// `{id}` is the session id or the carrier's own (URL-encoded). Access: `Authorization: Bearer
 /// <[api] token>`, or, when no token is configured, clients on the loopback interface only.
@@ -31,8 +34,14 @@ class ControlApi {
 public:
     static constexpr milliseconds longest_wait{10'000};
 
-    /// `commands`: reaches running calls; borrowed. Null: calls can only be watched.
-    ControlApi(Config config, const CallLog& log, pipeline::CallCommands* commands = nullptr);
+    /// `commands`: reaches running calls; borrowed. Null: calls can only be watched. `outgoing`:
+    /// places calls; borrowed. Null: none are placed.
+    ControlApi(
+        Config config,
+        const CallLog& log,
+        pipeline::CallCommands* commands = nullptr,
+        pipeline::OutgoingCalls* outgoing = nullptr
+    );
 
     void register_on(net::HttpServer& server);
 
@@ -40,6 +49,8 @@ public:
     asio::awaitable<net::HttpResponse> handle(async::Shard& shard, net::HttpRequest request) const;
 
 private:
+    asio::awaitable<net::HttpResponse> place(async::Shard& shard, net::HttpRequest request) const;
+
     const Config config_;
     asio::awaitable<net::HttpResponse> command(
         async::Shard& shard, std::string id, std::string_view verb, std::string_view body
@@ -47,6 +58,7 @@ private:
 
     const CallLog& log_;
     pipeline::CallCommands* const commands_;
+    pipeline::OutgoingCalls* const outgoing_;
 };
 
 /// Decodes %XX; "+" stays itself, as it does in a path (RFC 3986 §2.1). A broken escape is kept as

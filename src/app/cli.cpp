@@ -1,6 +1,7 @@
 #include "app/cli.hpp"
 
 #include "app/check_config.hpp"
+#include "app/dial.hpp"
 #include "app/models.hpp"
 #include "app/options.hpp"
 #include "app/rag.hpp"
@@ -36,6 +37,10 @@ constexpr Command commands[]{
      "place a test call into a server",
      "oavc call --via twilio --record call.wav",
      caller::call_command},
+    {"dial",
+     "let a running server call somebody",
+     "oavc dial +902125550111 --follow",
+     dial_command},
     {"check-config",
      "find every mistake in a configuration",
      "oavc check-config config/dev.ini --explain",

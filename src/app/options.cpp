@@ -87,4 +87,12 @@ std::optional<std::string_view> Options::value(std::string_view name) const noex
     return last;
 }
 
+std::vector<std::string_view> Options::values(std::string_view name) const {
+    std::vector<std::string_view> all;
+    for (const auto& [given, value] : given_) {
+        if (given == name) all.push_back(value);
+    }
+    return all;
+}
+
 }  // namespace oavc::app

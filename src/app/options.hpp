@@ -35,6 +35,8 @@ public:
     bool has(std::string_view name) const noexcept;
     /// The last value given.
     std::optional<std::string_view> value(std::string_view name) const noexcept;
+    /// All values given, in order.
+    std::vector<std::string_view> values(std::string_view name) const;
     const std::vector<std::string_view>& positional() const noexcept { return positional_; }
     bool help() const noexcept { return has("--help"); }
 

@@ -16,6 +16,7 @@
 #include "observability/log.hpp"
 #include "observability/metrics.hpp"
 #include "pipeline/manager.hpp"
+#include "pipeline/outgoing_calls.hpp"
 #include "services/failover/health.hpp"
 #include "services/service_factory.hpp"
 #include "transports/factory.hpp"
@@ -27,6 +28,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -109,6 +111,20 @@ net::HttpServer::Options http_options(const api::Config& config) {
     return options;
 }
 
+/// Whose calls come first; the fallback's are beside them, also when both were named.
+std::string first_provider(const config::TelephonyConfig& telephony) {
+    if (telephony.provider != "both") return telephony.provider;
+    if (telephony.fallback_provider == "twilio") return "opensips";
+    return telephony.fallback_provider == "opensips" ? "twilio" : "both";
+}
+
+std::vector<std::string> agent_names(const pipeline::Config& config) {
+    std::vector<std::string> names;
+    for (const pipeline::AgentConfig& agent : config.agents)
+        names.push_back(agent.name);
+    return names;
+}
+
 config::Config resolved(config::Config config) {
     resolve_names(config);
     return config;
@@ -147,7 +163,8 @@ struct Server::Parts {
               [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
           rtp_ports{rtp_address(config), config.rtp.port_start, config.rtp.port_end},
-          api{config.api, calls, &manager} {}
+          outgoing{config.pipeline.outgoing, agent_names(config.pipeline), log},
+          api{config.api, calls, &manager, &outgoing} {}
 
     asio::awaitable<net::HttpResponse> live() const {
         co_return json(200, R"({"status":"alive","version":")" OAVC_VERSION R"("})");
@@ -170,6 +187,30 @@ struct Server::Parts {
                 services_json(health.snapshot())
             )
         );
+    }
+
+    /// With a fallback, one carrier that works is enough: a listener that cannot start is left out.
+    void start_listeners() {
+        std::string problems;
+        for (auto& listener : listeners) {
+            try {
+                listener->start();
+            } catch (const std::runtime_error& error) {
+                if (config.telephony.fallback_provider.empty()) throw;
+                log.error(
+                    "a carrier cannot be used; going on with the other",
+                    log::kv("via", listener->name()),
+                    log::kv("error", std::string_view{error.what()})
+                );
+                problems += (problems.empty() ? "" : "\n") + std::string{error.what()};
+                continue;
+            }
+            listening.push_back(listener.get());
+            if (auto* const dialer = listener->dialer()) {
+                outgoing.add_carrier(std::string{listener->name()}, *dialer);
+            }
+        }
+        if (listening.empty()) throw std::runtime_error{problems};
     }
 
     /// Model servers load their models before the first caller waits for them.
@@ -232,13 +273,14 @@ struct Server::Parts {
     async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
     net::HttpServer http;
     transports::rtp::RtpPorts rtp_ports;
+    pipeline::OutgoingCalls outgoing;
     api::ControlApi api;
     std::vector<std::unique_ptr<transports::Listener>> listeners;
     // State.
     std::atomic<bool> running{false};  ///< everything is bound; read by /health/ready
     bool shards_running{false};
     bool http_running{false};
-    std::size_t listening{0};  ///< so many of `listeners` were started
+    std::vector<transports::Listener*> listening;  ///< those that were started
 };
 
 Server::Server(const config::Loaded& loaded) : parts_{std::make_unique<Parts>(loaded)} {
@@ -249,7 +291,16 @@ Server::Server(const config::Loaded& loaded) : parts_{std::make_unique<Parts>(lo
         parts.config.rtp, parts.config.opensips, parts.config.sip, parts.config.twilio};
     const transports::ListenerContext context{
         parts.shards, parts.manager, parts.http, parts.rtp_ports, parts.log};
-    parts.listeners = factory.make(parts.config.telephony.provider, context);
+    parts.listeners = factory.make(first_provider(parts.config.telephony), context);
+    if (const auto& fallback = parts.config.telephony.fallback_provider; !fallback.empty()) {
+        for (auto& listener : factory.make(fallback, context)) {
+            // OpenSIPS's calls may come by SIP too: one listener is enough.
+            const bool there = std::ranges::any_of(parts.listeners, [&listener](const auto& other) {
+                return other->name() == listener->name();
+            });
+            if (!there) parts.listeners.push_back(std::move(listener));
+        }
+    }
 }
 
 Server::~Server() { stop(); }
@@ -260,10 +311,7 @@ void Server::start() {
     parts.shards_running = true;
     parts.health.start();
     try {
-        for (auto& listener : parts.listeners) {
-            listener->start();
-            ++parts.listening;
-        }
+        parts.start_listeners();
         parts.http.start();
         parts.http_running = true;
     } catch (...) {
@@ -281,9 +329,14 @@ void Server::start() {
 std::string Server::banner() const {
     const Parts& parts = *parts_;
     const config::Config& c = parts.config;
-    const bool opensips = c.serves_opensips();
-    const bool sip = c.serves_sip();
-    const bool twilio = c.serves_twilio();
+    const auto used = [&parts](std::string_view name) {
+        return std::ranges::any_of(parts.listening, [name](const transports::Listener* listener) {
+            return listener->name() == name;
+        });
+    };
+    const bool opensips = used("opensips");
+    const bool sip = used("sip");
+    const bool twilio = used("twilio");
     const std::string base = fmt::format("http://{}:{}", reachable(c.api.host), parts.http.port());
 
     std::string text = fmt::format("oavc {}, configuration {}\n", OAVC_VERSION, parts.file);
@@ -324,6 +377,13 @@ std::string Server::banner() const {
                 c.twilio.public_url.empty() ? base : c.twilio.public_url,
                 c.twilio.validate_signatures ? "" : "; SIGNATURES ARE NOT CHECKED"
             )
+        );
+    }
+    if (!c.pipeline.outgoing.dial_allowed.empty()) {
+        line(
+            "outgoing",
+            parts.outgoing.has_carrier() ? "oavc dial NUMBER, or POST /api/v1/calls"
+                                         : "NO CARRIER CAN PLACE CALLS: see oavc check-config"
         );
     }
     line("http", fmt::format("{}, with /health/ready, /metrics and /api/v1/calls", base));
@@ -370,6 +430,7 @@ std::string Server::service_report() const {
 
 void Server::begin_drain() {
     parts_->manager.begin_drain();
+    parts_->outgoing.begin_drain();
     for (auto& listener : parts_->listeners)
         listener->stop_accepting();
 }
@@ -383,8 +444,13 @@ void Server::stop() {
     parts.running = false;
     if (!parts.shards_running) return;
     parts.manager.begin_drain();
-    while (parts.listening > 0)
-        parts.listeners[--parts.listening]->stop();
+    parts.outgoing.begin_drain();
+    while (!parts.outgoing.idle())  // a carrier is being asked: seconds, at most
+        std::this_thread::sleep_for(10ms);
+    while (!parts.listening.empty()) {
+        parts.listening.back()->stop();
+        parts.listening.pop_back();
+    }
     if (parts.http_running) parts.http.stop();
     parts.http_running = false;
     parts.health.stop();

@@ -25,6 +25,7 @@ public:
     explicit Checker(Loaded& loaded) noexcept : loaded_{loaded}, config_{loaded.config} {}
 
     void run() {
+        check_telephony();
         if (config_.serves_rtp()) check_rtp();
         if (config_.serves_opensips()) check_opensips();
         if (config_.serves_sip()) check_sip();
@@ -63,6 +64,38 @@ private:
     bool given(std::string_view section, std::string_view key) const {
         const Setting* setting = loaded_.find(section, key);
         return setting != nullptr && setting->origin.kind != Origin::Kind::built_in;
+    }
+
+    void check_telephony() {
+        auto& telephony = config_.telephony;
+        check_fallback("telephony", telephony.provider, telephony.fallback_provider);
+        if (telephony.fallback_provider == "both") {
+            report(
+                Severity::error,
+                "telephony",
+                "fallback_provider",
+                "is one carrier: opensips, sip or twilio"
+            );
+        }
+        if (config_.pipeline.outgoing.dial_allowed.empty()) return;
+        if (config_.uses("opensips") && config_.opensips.dial_domain.empty()) {
+            note(
+                "telephony.opensips",
+                "[telephony.opensips] dial_domain is empty: SIP URIs can be called, but no numbers"
+            );
+        }
+        if (!config_.uses("twilio")) return;
+        const auto& twilio = config_.twilio;
+        const auto need = [this](std::string_view key, const std::string& value) {
+            if (!value.empty()) return;
+            report(
+                Severity::warning, "telephony.twilio", key, "is needed to place calls over Twilio"
+            );
+        };
+        need("account_sid", twilio.account_sid);
+        need("auth_token", twilio.auth_token);
+        need("phone_number", twilio.phone_number);
+        need("public_url", twilio.public_url);
     }
 
     void check_rtp() {

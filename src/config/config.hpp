@@ -10,6 +10,7 @@
 #include "transports/twilio/config.hpp"
 
 #include <string>
+#include <string_view>
 
 namespace oavc::config {
 
@@ -32,19 +33,16 @@ struct Config {
     api::Config api;
     log::Settings logging;
 
-    // Which listeners there are.
-    bool serves_opensips() const {
-        return (telephony.provider == "opensips" || telephony.provider == "both") &&
-               opensips.mode != "sip";
+    // Which listeners there are, those of the fallback too.
+    bool uses(std::string_view carrier) const {
+        return telephony.provider == carrier || telephony.fallback_provider == carrier ||
+               (telephony.provider == "both" && carrier != "sip");
     }
+    bool serves_opensips() const { return uses("opensips") && opensips.mode != "sip"; }
     bool serves_sip() const {
-        return telephony.provider == "sip" ||
-               ((telephony.provider == "opensips" || telephony.provider == "both") &&
-                opensips.mode != "events");
+        return uses("sip") || (uses("opensips") && opensips.mode != "events");
     }
-    bool serves_twilio() const {
-        return telephony.provider == "twilio" || telephony.provider == "both";
-    }
+    bool serves_twilio() const { return uses("twilio"); }
     bool serves_rtp() const { return serves_opensips() || serves_sip(); }
 };
 

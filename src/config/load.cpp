@@ -370,7 +370,8 @@ private:
     static bool may_be_empty(const Rule& rule) noexcept {
         return std::holds_alternative<Text>(rule) || std::holds_alternative<Secret>(rule) ||
                std::holds_alternative<Path>(rule) || std::holds_alternative<List>(rule) ||
-               std::holds_alternative<Host>(rule) || std::holds_alternative<Url>(rule);
+               std::holds_alternative<Patterns>(rule) || std::holds_alternative<Host>(rule) ||
+               std::holds_alternative<Url>(rule);
     }
 
     void warn_of_unknown_names(const std::set<std::string, std::less<>>& known) {

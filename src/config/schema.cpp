@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -185,6 +186,23 @@ struct Setter {
         }
         return {};
     }
+    std::string operator()(const Patterns&) const {
+        auto& patterns = *std::get<std::vector<std::string>*>(field);
+        patterns.clear();
+        constexpr std::string_view blanks = " \t\n";
+        for (std::size_t at = text.find_first_not_of(blanks); at < text.size();) {
+            const std::size_t end = std::min(text.find_first_of(blanks, at), text.size());
+            const auto pattern = text.substr(at, end - at);
+            try {
+                const std::regex compiled{std::string{pattern}, std::regex::ECMAScript};
+            } catch (const std::regex_error&) {
+                return fmt::format("{} is not a valid regular expression", quote(pattern));
+            }
+            patterns.emplace_back(pattern);
+            at = text.find_first_not_of(blanks, end);
+        }
+        return {};
+    }
     std::string operator()(const Url& url) const {
         bool fits = false;
         for (const auto scheme : url.schemes)
@@ -310,6 +328,9 @@ struct Describer {
     std::string operator()(const Pattern&) const { return "a regular expression"; }
     std::string operator()(const Host&) const { return "an address or host name"; }
     std::string operator()(const List&) const { return "a list, separated by commas"; }
+    std::string operator()(const Patterns&) const {
+        return "regular expressions, separated by blanks";
+    }
     std::string operator()(const Url& url) const {
         return fmt::format("a {} URL", fmt::join(url.schemes, " or "));
     }
@@ -362,7 +383,11 @@ std::string set_value(const Key& key, Target target, std::string_view text) {
 std::string get_value(const Key& key, const Config& config, const pipeline::AgentConfig& agent) {
     // The accessors hand out writable places; nothing is written through them here.
     const Target target{const_cast<Config&>(config), const_cast<pipeline::AgentConfig&>(agent)};
-    return std::visit(Getter{}, key.field(target));
+    const Field field = key.field(target);
+    if (std::holds_alternative<Patterns>(key.rule)) {
+        return fmt::format("{}", fmt::join(*std::get<std::vector<std::string>*>(field), " "));
+    }
+    return std::visit(Getter{}, field);
 }
 
 std::string default_value(const Key& key) {

@@ -34,12 +34,13 @@ using Field = std::variant<
     log::Format*>;
 
 // What a key's text may be. Each rule is one line of the reference and of the JSON schema to come.
-struct Text {};     ///< any text, several lines allowed
-struct Secret {};   ///< any text on one line; never printed
-struct Path {};     ///< a file or folder; relative ones are meant relative to the INI file
-struct Pattern {};  ///< an ECMAScript regular expression
-struct Host {};     ///< a numeric address or a host name
-struct List {};     ///< items separated by commas
+struct Text {};      ///< any text, several lines allowed
+struct Secret {};    ///< any text on one line; never printed
+struct Path {};      ///< a file or folder; relative ones are meant relative to the INI file
+struct Pattern {};   ///< an ECMAScript regular expression
+struct Host {};      ///< a numeric address or a host name
+struct List {};      ///< items separated by commas
+struct Patterns {};  ///< ECMAScript regular expressions, separated by blanks or lines
 struct Url {
     std::vector<std::string_view> schemes;  ///< "https://" …
 };
@@ -70,6 +71,7 @@ using Rule = std::variant<
     Pattern,
     Host,
     List,
+    Patterns,
     Url,
     Provider,
     Choice,

@@ -42,6 +42,16 @@ struct AgentConfig {
     /// Said when the model needs longer than `filler_after` for its first sentence; empty: nothing.
     std::string filler_sentence;
     milliseconds filler_after{1500};
+    /// Outgoing calls: the greeting waits for the callee's first audio, at most this long.
+    milliseconds speak_first_after{2000};
+};
+
+/// What of [telephony] concerns calls that we place.
+struct OutgoingConfig {
+    /// ECMAScript; the whole number or SIP URI must match one. Empty: nobody is called, for who may
+    /// place calls can spend the owner's money.
+    std::vector<std::string> dial_allowed;
+    std::string dial_from;  ///< shown to the callee; empty: the carrier's default
 };
 
 /// [limits]
@@ -60,6 +70,7 @@ struct Config {
     turns::TurnConfig turns;
     std::vector<AgentConfig> agents{AgentConfig{}};  ///< never empty; the last matches all
     LimitsConfig limits;
+    OutgoingConfig outgoing;
 };
 
 }  // namespace oavc::pipeline

@@ -73,6 +73,9 @@ transports::AdmissionSlot PipelineManager::admit() noexcept {
 void PipelineManager::release_slot() noexcept { active_.fetch_sub(1, std::memory_order_relaxed); }
 
 const AgentConfig& PipelineManager::agent_for(const transports::CallInfo& call) const {
+    for (const AgentConfig& agent : config_.agents) {
+        if (!call.agent.empty() && agent.name == call.agent) return agent;
+    }
     const auto dialled = call.to.substr(0, longest_matched);
     for (const auto& [pattern, agent] : agents_->patterns) {
         if (std::regex_search(dialled, pattern)) return *agent;

@@ -85,7 +85,7 @@ Session::Session(
     : shard_{shard},
       context_{std::move(context)},
       transport_{std::move(transport)},
-      id_{random_hex(8)},
+      id_{transport_->info().id.empty() ? random_hex(8) : transport_->info().id},
       log_{context_.log.with({log::kv("call", id_.value), log::kv("via", transport_->info().via)})},
       conversation_{context_.agent.system_prompt, context_.agent.memory_turns},
       playout_{transport_->format()},
@@ -105,7 +105,7 @@ asio::awaitable<void> Session::run() {
     began_ = context_.now();
     const auto& info = transport_->info();
     log_.info(
-        "call came in",
+        info.outgoing ? "call goes out" : "call came in",
         log::kv("native_id", info.native_id),
         log::kv("from", log::pii(info.from)),
         log::kv("to", log::pii(info.to)),
@@ -162,17 +162,22 @@ bool Session::can_apologise() const {
 
 /// Opens the services, answers, and carries media until it ends.
 asio::awaitable<transports::MediaEnd> Session::carry() {
-    const bool opened = co_await open_services();
-    if (!opened && !can_apologise()) {
+    // A telephone may ring for long. Services that hear nothing meanwhile would hang up on us.
+    const bool outgoing = transport_->info().outgoing;
+    Result<void> connected;
+    if (outgoing) connected = co_await transport_->connect();
+    bool opened = false;
+    if (connected) opened = co_await open_services();
+    if (connected && !opened && !can_apologise()) {
         std::string reason{"Service Unavailable"};
-        co_await transport_->reject(503, std::move(reason));
+        if (!outgoing) co_await transport_->reject(503, std::move(reason));
         co_return transports::MediaEnd{
             transports::EndReason::we_hung_up, "a service could not be opened"};
     }
-    const auto connected = co_await transport_->connect();
+    if (!outgoing) connected = co_await transport_->connect();
     if (!connected) {
         co_return transports::MediaEnd{
-            transports::EndReason::carrier_lost, connected.error().message()};
+            transports::end_reason_of(connected.error(), outgoing), connected.error().message()};
     }
     playout_ = PlayoutQueue{transport_->format()};
     AudioProcessor::Output to_stt = [this](media::FrameView frame) {
@@ -191,6 +196,8 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     emit(CallEvent::Kind::answered);
     if (!opened) {
         machine_->on_recogniser_lost(now);  // says so, then transfers or hangs up
+    } else if (outgoing) {
+        speak_first_at_ = now + context_.agent.speak_first_after;
     } else if (!context_.agent.greeting.empty()) {
         machine_->greet(now);
     }
@@ -479,9 +486,9 @@ void Session::update_hold(TimePoint now) {
 // --- From the wire ----------------------------------------------------------------------------
 
 void Session::on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept {
-    static_cast<void>(concealed);
     // What sounds in a held call is no caller: music, or another conversation.
     if (held_by_carrier_ || held_by_us_) return;
+    if (speak_first_at_ && !concealed) speak_first(arrived);
     const auto heard = audio_->on_frame(frame, arrived);
     if (heard.speech_started) {
         onset_ = *heard.speech_started;
@@ -526,7 +533,16 @@ void Session::on_hold(bool held) noexcept {
     update_hold(context_.now());
 }
 
+/// What is said before the way to the callee's ear is open is not heard by anybody.
+void Session::speak_first(TimePoint now) {
+    speak_first_at_.reset();
+    if (context_.agent.greeting.empty()) return;
+    machine_->greet(now);
+    run_actions(now);
+}
+
 void Session::on_tick(TimePoint now) noexcept {
+    if (speak_first_at_ && now >= *speak_first_at_) speak_first(now);
     if (leaving_) {
         leaving_ = false;
         machine_->stop();

@@ -121,6 +121,7 @@ private:
     void keyed(const std::string& entry, TimePoint now);
     void update_hold(TimePoint now);
 
+    void speak_first(TimePoint now);
     void run_actions(TimePoint now);
     void perform(const turns::TurnAction& action, TimePoint now);
     void ask(const turns::TurnAction& action, TimePoint now);
@@ -174,6 +175,7 @@ private:
     bool held_by_us_{false};
     bool apologised_{false};  ///< everything is down: callers go to the fallback number
     bool leaving_{false};
+    std::optional<TimePoint> speak_first_at_;  ///< outgoing: the greeting waits, until then at most
     CallEvent event_;
     std::array<media::Sample, media::max_frame_samples> frame_{};
 };

@@ -306,6 +306,12 @@ std::vector<Key> conversation_keys() {
          [](Target t) -> Field { return &t.agent.filler_after; },
          any_wait,
          "How long the model may take for its first sentence before the filler is said."},
+        {"agent",
+         "speak_first_after",
+         [](Target t) -> Field { return &t.agent.speak_first_after; },
+         Duration{0ms, 30s},
+         "In calls that we place the greeting waits for the callee's first audio, so that its "
+         "beginning is heard, but not longer than this."},
     };
 }
 

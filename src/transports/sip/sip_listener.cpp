@@ -609,6 +609,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         entry.info.parameters = request.parameters;
         entry.info.outgoing = true;
         entry.info.agent = request.agent;
+        entry.info.id = request.id;
         ++stats.calls;
         wait_for_answer(number, entry, request.patience);
         call.start(entry.local, Clock::now());

@@ -45,6 +45,24 @@ TEST(Schema, EveryKeyHasAFieldOfItsOwnAnExplanationAndASection) {
     }
 }
 
+TEST(Schema, PatternsKeepTheirCommas) {
+    Config config;
+    pipeline::AgentConfig agent;
+    const Key& key = *find_key("telephony", "dial_allowed");
+    const Target target{config, agent};
+    EXPECT_THAT(
+        set_value(key, target, "\\+90\\d{8,12}\n  sip:[a-z]+@pbx\\.test  00.*\n"), IsEmpty()
+    );
+    EXPECT_THAT(
+        config.pipeline.outgoing.dial_allowed,
+        testing::ElementsAre("\\+90\\d{8,12}", "sip:[a-z]+@pbx\\.test", "00.*")
+    );
+    const std::string shown = get_value(key, config, agent);
+    EXPECT_THAT(set_value(key, target, shown), IsEmpty());
+    EXPECT_EQ(get_value(key, config, agent), shown);
+    EXPECT_THAT(set_value(key, target, "\\+90 ("), HasSubstr("\"(\" is not a valid regular"));
+}
+
 TEST(Schema, NamesThatSoundSecretAreSecret) {
     for (const Key& key : schema()) {
         if (std::holds_alternative<Duration>(key.rule)) continue;

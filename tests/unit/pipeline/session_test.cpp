@@ -148,6 +148,15 @@ protected:
         }
     }
 
+    /// Time passes without a sound from the other side.
+    void wire_only(milliseconds duration) {
+        for (milliseconds t{0}; t < duration; t += frame_time) {
+            call.now += frame_time;
+            call.tick();
+            poll();
+        }
+    }
+
     /// The caller says something that is recognised as `text`; we are about to reply.
     void ask(std::string text, milliseconds length = 1s) {
         stt.answers.push_back(std::move(text));
@@ -194,6 +203,40 @@ TEST_F(SessionTest, GreetsListensAsksAndAnswers) {
         recorder.texts(Kind::heard),
         ElementsAre("Hello and welcome.", "It is on its way. Anything else?")
     );
+}
+
+TEST_F(SessionTest, AnOutgoingCallGreetsOnceTheCalleesAudioArrives) {
+    agent.greeting = "Hello and welcome.";
+    call.info.outgoing = true;
+    call.info.id = "0123456789abcdef";
+    start();
+    EXPECT_EQ(session->id().value, "0123456789abcdef") << "as it was promised";
+    wire_only(1s);
+    EXPECT_THAT(tts.texts(), ElementsAre()) << "nobody would hear its beginning";
+    run(500ms);
+    EXPECT_THAT(tts.texts(), ElementsAre("Hello and welcome."));
+    EXPECT_EQ(heard_of(0), samples_in(3 * 60ms, narrowband));
+}
+
+TEST_F(SessionTest, ACalleeWhoseAudioDoesNotComeIsGreetedAllTheSame) {
+    agent.greeting = "Hello and welcome.";
+    agent.speak_first_after = 400ms;
+    call.info.outgoing = true;
+    start();
+    wire_only(380ms);
+    EXPECT_THAT(tts.texts(), ElementsAre());
+    wire_only(100ms);
+    EXPECT_THAT(tts.texts(), ElementsAre("Hello and welcome."));
+}
+
+TEST_F(SessionTest, AnOutgoingCallThatIsNotAnsweredTellsWhy) {
+    call.info.outgoing = true;
+    call.fail_connect = transports::CallControlErrc::busy;
+    start();
+    EXPECT_TRUE(over);
+    EXPECT_THAT(recorder.texts(Kind::ended), ElementsAre("busy"));
+    EXPECT_THAT(recorder.texts(Kind::answered), ElementsAre());
+    EXPECT_TRUE(call.hung_up) << "what still rings is withdrawn";
 }
 
 TEST_F(SessionTest, TheRecogniserGetsThePreRollAndTheWholeUtterance) {
