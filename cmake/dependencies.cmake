@@ -10,6 +10,7 @@ find_package(spdlog REQUIRED)
 find_package(simdjson REQUIRED)
 find_package(PkgConfig REQUIRED)
 pkg_check_modules(opus REQUIRED IMPORTED_TARGET opus)
+pkg_check_modules(srtp REQUIRED IMPORTED_TARGET libsrtp2)
 pkg_check_modules(speexdsp REQUIRED IMPORTED_TARGET speexdsp)
 pkg_check_modules(webrtc_apm REQUIRED IMPORTED_TARGET webrtc-audio-processing)
 

@@ -111,6 +111,15 @@ private:
             );
             return;
         }
+        for (const auto& codec : rtp.unknown_codecs()) {
+            report(
+                Severity::error,
+                section,
+                "codecs",
+                fmt::format("\"{}\" is none of opus, g722, pcmu, pcma, l16", codec)
+            );
+        }
+        if (rtp.codecs.empty()) report(Severity::error, section, "codecs", "names no codec");
         const std::size_t room = rtp.port_capacity();
         const std::string range = fmt::format("{} to {}", rtp.port_start, rtp.port_end);
         if (room == 0) {

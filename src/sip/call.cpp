@@ -94,7 +94,7 @@ void Call::check_invite(TimePoint now) {
             reject(400, "Bad SDP: " + offer.error().what, {}, now);
             return;
         }
-        const auto answer = make_answer(*offer, {});
+        const auto answer = make_answer(*offer, {}, settings_.media);
         if (!answer) return refuse_with(488);
         media_address_ = answer->audio.remote_address;
     }
@@ -151,7 +151,8 @@ void Call::on_invite(TransactionId id, const Message& request, TimePoint now) {
     const auto before = audio_;
     const auto sdp = answer_offer(request.body);
     if (!sdp) {
-        const bool unfit = sdp.error() == SipErrc::no_common_codec;
+        const bool unfit =
+            sdp.error() == SipErrc::no_common_codec || sdp.error() == SipErrc::no_common_security;
         return refuse(id, request, unfit ? 488 : 400, now);
     }
     dialog_.refresh_target(request);
@@ -810,7 +811,7 @@ bool Call::finished() const noexcept { return is_over() && pending_.empty() && !
 Result<std::string> Call::answer_offer(std::string_view body) {
     const auto offer = parse_sdp(body);
     if (!offer) return offer.error().code;
-    auto answer = make_answer(*offer, local_);
+    auto answer = make_answer(*offer, local_, settings_.media);
     if (!answer) return answer.error();
     if (holding_) {
         silence(answer->sdp);
@@ -828,9 +829,15 @@ Result<std::string> Call::answer_offer(std::string_view body) {
 }
 
 std::string Call::write_offer() {
-    const auto codec = audio_ ? audio_->codec : AudioCodec::pcmu;
     const bool held = hold_waits_ ? want_hold_ : holding_;
-    auto offer = make_offer(local_, codec, held ? Direction::inactive : Direction::sendrecv);
+    auto wanted = local_;
+    wanted.direction = held ? Direction::inactive : Direction::sendrecv;
+    auto preferences = settings_.media;
+    // The call is up before the answer to a late offer is known: PCMU fits whatever it says.
+    if (state_ == State::established) preferences.codecs = {AudioCodec::pcmu};
+    const auto before = parse_sdp(description_);
+    auto offer =
+        before && audio_ ? make_reoffer(*before, wanted, *audio_) : make_offer(wanted, preferences);
     auto text = write_sdp(offer);
     if (!description_.empty() && text != description_) {
         offer.origin.version = ++local_.version;
@@ -846,7 +853,7 @@ bool Call::take_answer(std::string_view body) {
     if (!offer) return false;
     const auto answer = parse_sdp(body);
     if (!answer) return false;
-    auto audio = accept_answer(*offer, *answer);
+    auto audio = accept_answer(*offer, *answer, settings_.media);
     if (!audio) return false;
     audio_ = std::move(*audio);
     return true;

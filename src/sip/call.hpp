@@ -44,6 +44,7 @@ inline constexpr std::string_view allowed_methods =
 class Call {
 public:
     struct Settings {
+        MediaPreferences media{};
         std::string contact_user;                      ///< in our Contact
         std::chrono::seconds session_expires{1800};    ///< asked for in outgoing calls; 0: none
         std::chrono::seconds min_session_expires{90};  ///< RFC 4028 §4

@@ -12,6 +12,8 @@ std::string_view describe(SipErrc code) noexcept {
             return "a stream has no connection address";
         case SipErrc::no_common_codec:
             return "no codec in common";
+        case SipErrc::no_common_security:
+            return "no agreement on encryption: see [telephony.rtp] srtp";
         case SipErrc::bad_answer:
             return "the answer does not fit the offer";
         case SipErrc::bad_address:

@@ -122,6 +122,11 @@ void parse_attribute(std::string_view value, Sdp& sdp, SdpMedia* stream) {
     } else if (name == "rtcp") {
         auto parameters = rest;
         stream->rtcp_port = parse_number<std::uint16_t>(next_word(parameters));
+        stream->rtcp_connection = parse_connection(parameters);
+    } else if (name == "rtcp-mux") {
+        stream->rtcp_mux = true;
+    } else if (name == "crypto" && stream->crypto.size() < max_sdp_crypto && !rest.empty()) {
+        stream->crypto.emplace_back(rest);
     }
 }
 
@@ -129,10 +134,12 @@ ParseError error_at(SipErrc code, std::size_t offset, const char* what) {
     return {make_error_code(code), offset, what};
 }
 
+std::string write_address(const SdpConnection& connection) {
+    return (connection.ipv6 ? "IN IP6 " : "IN IP4 ") + connection.address;
+}
+
 void write_connection(std::string& out, const SdpConnection& connection) {
-    out += connection.ipv6 ? "c=IN IP6 " : "c=IN IP4 ";
-    out += connection.address;
-    out += "\r\n";
+    out += "c=" + write_address(connection) + "\r\n";
 }
 
 void write_media(std::string& out, const SdpMedia& media) {
@@ -152,7 +159,14 @@ void write_media(std::string& out, const SdpMedia& media) {
     }
     if (media.ptime) out += "a=ptime:" + std::to_string(*media.ptime) + "\r\n";
     if (media.maxptime) out += "a=maxptime:" + std::to_string(*media.maxptime) + "\r\n";
-    if (media.rtcp_port) out += "a=rtcp:" + std::to_string(*media.rtcp_port) + "\r\n";
+    if (media.rtcp_port) {
+        out += "a=rtcp:" + std::to_string(*media.rtcp_port);
+        if (media.rtcp_connection) out += ' ' + write_address(*media.rtcp_connection);
+        out += "\r\n";
+    }
+    if (media.rtcp_mux) out += "a=rtcp-mux\r\n";
+    for (const auto& crypto : media.crypto)
+        out += "a=crypto:" + crypto + "\r\n";
     if (media.direction) {
         out += "a=";
         out += to_string(*media.direction);

@@ -73,7 +73,10 @@ struct SdpMedia {
     std::optional<unsigned> ptime;     ///< ms (§6.4)
     std::optional<unsigned> maxptime;  ///< ms (§6.5)
     std::optional<Direction> direction;
-    std::optional<std::uint16_t> rtcp_port;  ///< a=rtcp (RFC 3605)
+    std::optional<std::uint16_t> rtcp_port;        ///< a=rtcp (RFC 3605)
+    std::optional<SdpConnection> rtcp_connection;  ///< of a=rtcp, where it names one
+    bool rtcp_mux{false};                          ///< RFC 5761
+    std::vector<std::string> crypto;  ///< values of a=crypto (RFC 4568), unread: they hold keys
 };
 
 /// The part of a session description that a voice call needs. Other lines are read over.
@@ -100,10 +103,11 @@ inline constexpr std::size_t max_sdp_bytes = 16 * 1024;
 inline constexpr std::size_t max_sdp_lines = 512;
 inline constexpr std::size_t max_sdp_streams = 16;
 inline constexpr std::size_t max_sdp_formats = 64;  ///< per stream; also rtpmap and fmtp lines
+inline constexpr std::size_t max_sdp_crypto = 16;   ///< per stream; further ones are read over
 
-/// Parses an untrusted body. Takes lines ended by LF alone, blanks at line ends, a missing last
-/// line end and missing s= and t=. Every stream in use has a connection afterwards. Errors:
-/// too_long, bad_sdp, no_connection.
+/// Parses an untrusted body. Takes lines ended by LF or CR alone, empty lines, blanks at line ends,
+/// a missing last line end and missing o=, s= and t=. Every stream in use has a connection
+/// afterwards. Errors: too_long, bad_sdp, no_connection.
 Result<Sdp, ParseError> parse_sdp(std::string_view text) noexcept;
 
 /// The description as RFC 8866 orders it, lines ended by CRLF.

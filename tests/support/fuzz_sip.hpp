@@ -19,11 +19,37 @@ inline void fuzz_sdp(std::string_view text) {
         const auto again = parse_sdp(written);
         if (written.size() <= max_sdp_bytes && (!again || write_sdp(*again) != written))
             std::abort();
-        if (const auto answer = make_answer(*sdp, {"192.0.2.1", 35000, 1, 1})) {
-            const auto ours = parse_sdp(write_sdp(answer->sdp));
-            if (!ours || ours->media.size() != sdp->media.size()) std::abort();
+        MediaPreferences preferences;
+        preferences.codecs = {
+            AudioCodec::opus,
+            AudioCodec::g722,
+            AudioCodec::pcmu,
+            AudioCodec::pcma,
+            AudioCodec::l16};
+        const LocalMedia local{"192.0.2.1", 35000, 1, 1};
+        (void)list_formats(*sdp);
+        for (const auto policy : {SrtpPolicy::off, SrtpPolicy::optional, SrtpPolicy::required}) {
+            preferences.srtp = policy;
+            preferences.ours_first = !preferences.ours_first;
+            MediaNegotiation dialog{local, preferences};
+            if (const auto answer = dialog.answer(*sdp)) {
+                const auto ours = parse_sdp(*answer);
+                if (!ours || ours->media.size() != sdp->media.size()) std::abort();
+                if (dialog.audio()->srtp.has_value() && policy == SrtpPolicy::off) std::abort();
+                if (!dialog.audio()->srtp && policy == SrtpPolicy::required) std::abort();
+                // The same again is no news, and our next offer has as many streams.
+                const auto audio = dialog.audio();
+                const auto repeated = dialog.answer(*sdp);
+                if (!repeated || *repeated != *answer || dialog.audio() != audio) std::abort();
+                const auto offer = parse_sdp(dialog.offer());
+                if (!offer || offer->media.size() != sdp->media.size()) std::abort();
+                (void)dialog.accept(*sdp);
+            }
+            MediaNegotiation caller{local, preferences};
+            (void)caller.offer();
+            (void)caller.accept(*sdp);
         }
-        (void)accept_answer(make_offer({"192.0.2.1", 35000, 1, 1}, AudioCodec::pcmu), *sdp);
+        (void)accept_answer(make_offer(local, AudioCodec::pcmu), *sdp);
     }
     const Headers headers{text};
     for (const auto* name : {"From", "To", "Content-Type", "Subject"}) {

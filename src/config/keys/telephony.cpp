@@ -62,6 +62,24 @@ std::vector<Key> telephony_keys() {
          [](Target t) -> Field { return &t.config.rtp.media_timeout; },
          Duration{1s, 24h},
          "A call without RTP for this long, and not on hold, ends."},
+        {"telephony.rtp",
+         "codecs",
+         [](Target t) -> Field { return &t.config.rtp.codecs; },
+         List{},
+         "Codecs that we take and offer, best first: `opus`, `g722`, `pcmu`, `pcma`, `l16`. The "
+         "first two and `l16` carry 16 kHz, which recognisers understand better."},
+        {"telephony.rtp",
+         "codec_preference",
+         [](Target t) -> Field { return &t.config.rtp.codec_preference; },
+         Choice{{"theirs", "ours"}},
+         "Whose order of codecs decides when we are called. A caller's first codec is what reaches "
+         "it without being transcoded."},
+        {"telephony.rtp",
+         "srtp",
+         [](Target t) -> Field { return &t.config.rtp.srtp; },
+         Choice{{"off", "optional", "required"}},
+         "Encrypted audio (SRTP with keys in the SDP): never, where the other side offers it, or "
+         "always, refusing calls without. Keys are as safe as the signalling: use TLS with it."},
 
         {"telephony.opensips",
          "mode",

@@ -111,6 +111,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
     )
         : config{std::move(c)},
           media{std::move(m)},
+          call_settings{media.media_preferences()},
           ports{p},
           shards{s},
           handler{h},
@@ -322,7 +323,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
             config,
             media,
             number,
-            UaSession{std::move(*call), {}},
+            UaSession{std::move(*call), call_settings},
             std::move(pair),
             log.with({log::kv("call", request.id)})
         );
@@ -536,7 +537,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
                 "h (\"rbh\"); the call is answered without its offer"
             );
         }
-        offer_call(UaSession{event, {}});
+        offer_call(UaSession{event, call_settings});
     }
 
     /// A new call: refused, or handed over.
@@ -767,12 +768,13 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
         log.info(
             "answering a call that came while we were not subscribed", log::kv("call", session.key)
         );
-        offer_call(UaSession{session, {}});
+        offer_call(UaSession{session, call_settings});
     }
 
     // Given to us.
     const Config config;
     const rtp::Config media;
+    const UaSession::Settings call_settings;
     rtp::RtpPorts& ports;
     async::ShardPool& shards;
     CallHandler& handler;

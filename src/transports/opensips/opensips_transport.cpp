@@ -1,9 +1,10 @@
 #include "transports/opensips/opensips_transport.hpp"
 
-#include "base/random.hpp"
 #include "net/udp.hpp"
 #include "transports/errors.hpp"
 #include "transports/rtp/local_address.hpp"
+#include "transports/rtp/negotiation.hpp"
+#include "transports/rtp/press_key.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -92,7 +93,7 @@ asio::awaitable<bool> OpensipsTransport::wait_for_news(std::optional<TimePoint> 
 asio::awaitable<Result<void>> OpensipsTransport::place(Clock::duration limit) {
     const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
     const auto now = Clock::now();
-    session_.place({address, leg_->port(), random_u32(), 1}, now);
+    session_.place(rtp::local_media(address, leg_->port()), now);
     run_actions();
     while (!ringing_ && !answered_ && !end_) {
         if (Clock::now() >= now + limit) {
@@ -127,7 +128,7 @@ asio::awaitable<Result<void>> OpensipsTransport::connect() {
     }
     // A caller whose address is unknown or a name is reached as OpenSIPS is.
     const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
-    session_.answer({address, leg_->port(), random_u32(), 1});
+    session_.answer(rtp::local_media(address, leg_->port()));
     run_actions();
     while (!answered_ && !end_) {
         if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
@@ -209,6 +210,11 @@ asio::awaitable<Result<void>> OpensipsTransport::press_all(std::string_view digi
             continue;
         }
         if (end_) co_return CallControlErrc::gone;
+        if (leg_->takes_digits()) {
+            const auto pressed = co_await rtp::press_key(*leg_, digit);
+            if (!pressed) co_return pressed.error();
+            continue;
+        }
         key_done_.reset();
         if (const auto begun = session_.press(digit, Clock::now()); !begun) {
             co_return begun.error();
@@ -287,6 +293,7 @@ void OpensipsTransport::press(char digit, DigitSource source) noexcept {
 
 void OpensipsTransport::media_changed(const sip::NegotiatedAudio& audio) {
     leg_->apply(audio);
+    rtp::log_agreement(log_, audio, leg_->port());
     const bool held = leg_->is_held();
     if (held == held_) return;
     held_ = held;
@@ -302,12 +309,6 @@ void OpensipsTransport::run_actions() {
         }
         notify = true;
         if (const auto* answered = std::get_if<UaSession::Answered>(&*action)) {
-            log_.debug(
-                "OpenSIPS took our answer",
-                log::kv("codec", sip::to_string(answered->audio.codec)),
-                log::kv("ptime_ms", answered->audio.ptime),
-                log::kv("rtp_port", leg_->port())
-            );
             media_changed(answered->audio);
             answered_ = true;
         } else if (std::holds_alternative<UaSession::Placed>(*action)) {

@@ -70,14 +70,14 @@ public:
     const CallInfo& info() const noexcept override { return session_.info(); }
     asio::awaitable<Result<void>> connect() override;
     asio::awaitable<void> reject(int status, std::string reason) override;
-    const media::AudioFormat& format() const noexcept override { return format_; }
+    const media::AudioFormat& format() const noexcept override { return leg_->format(); }
     asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
     std::size_t send_room() const noexcept override { return leg_->send_room(); }
     bool send_audio(media::FrameView frame) noexcept override { return leg_->send_audio(frame); }
     milliseconds unheard() const noexcept override { return milliseconds{0}; }
     milliseconds clear_audio() noexcept override { return milliseconds{0}; }
     asio::awaitable<void> hang_up() override;
-    /// Digits go by INFO.
+    /// Digits go in RTP (RFC 4733) where the other side takes them there, else by INFO.
     CallControls controls() const noexcept override;
     asio::awaitable<Result<void>> transfer(std::string target) override;
     asio::awaitable<Result<void>> hold(bool held) override;
@@ -118,7 +118,6 @@ private:
     std::optional<rtp::RtpLeg> leg_;
     async::Signal changed_;  ///< of anything below
     // State.
-    media::AudioFormat format_;
     bool answered_{false};
     bool ringing_{false};  ///< outgoing: the other side does
     bool held_{false};

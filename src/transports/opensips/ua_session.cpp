@@ -44,15 +44,9 @@ bool wants_late_offer(const UaEvent& event) {
 /// 0 … 2 s in steps of 10 ms: who did not make the Call-ID tries again after that (RFC 3261 §14.1).
 milliseconds glare_wait() { return milliseconds{10 * (random_u32() % 201)}; }
 
-/// We hold the caller: whatever is agreed on anew, we do not want to hear him.
-void keep_holding(sip::Answer& answer) {
-    const auto without_receiving = [](sip::Direction d) {
-        return sip::make_direction(sip::sends(d), false);
-    };
-    answer.audio.direction = without_receiving(answer.audio.direction);
-    for (auto& media : answer.sdp.media) {
-        if (media.port != 0) media.direction = answer.audio.direction;
-    }
+/// On hold the caller is sent nothing but our silence (RFC 6337 §5.3).
+sip::Direction wanted_direction(bool holding) noexcept {
+    return holding ? sip::Direction::sendonly : sip::Direction::sendrecv;
 }
 
 }  // namespace
@@ -114,13 +108,16 @@ void UaSession::read_offer(const UaEvent& event) {
         return;
     }
     auto offer = sip::parse_sdp(body);
-    if (!offer || sip::make_answer(*offer, {}).has_error()) {
+    if (!offer) {
         refusal_ = 488;
         return;
     }
-    offer_ = std::move(*offer);
-    if (const auto answer = sip::make_answer(*offer_, {}))
+    if (const auto answer = sip::make_answer(*offer, {}, settings_.media)) {
         caller_address_ = answer->audio.remote_address;
+        offer_ = std::move(*offer);
+    } else {
+        refusal_ = 488;
+    }
 }
 
 void UaSession::refuse_unfit_offer() {
@@ -204,21 +201,16 @@ void UaSession::on_request(const UaEvent& event) {
 }
 
 void UaSession::on_reoffer(const UaEvent& event, std::string_view body) {
-    if (state_ == State::offered || !audio_) {
-        // Not before the first offer is settled (RFC 3311 §5.2).
+    const bool ours_is_under_way = hold_wish_ && media_ && media_->has_offered();
+    if (state_ == State::offered || !media_ || ours_is_under_way) {
+        // Not before the first offer is settled (RFC 3311 §5.2), nor while ours is (RFC 3261
+        // §14.2).
         reply(event.method, 491, "Request Pending");
         return;
     }
-    auto local = local_;
-    ++local.version;
     if (body.empty()) {
-        // A re-INVITE without an offer wants ours. It names the codec in use alone, so that nothing
-        // changes even if the answer, which comes in the ACK, is not reported to us.
-        our_offer_ = sip::make_offer(local, audio_->codec, audio_->direction);
-        local_ = local;
         enqueue(
-            Kind::reply,
-            ua_session_reply(key(), event.method, 200, "OK", MiBody{sip::write_sdp(*our_offer_)})
+            Kind::reply, ua_session_reply(key(), event.method, 200, "OK", MiBody{media_->refresh()})
         );
         return;
     }
@@ -227,31 +219,32 @@ void UaSession::on_reoffer(const UaEvent& event, std::string_view body) {
         reply_unsupported_media_type(event.method);
         return;
     }
+    const auto before = media_->audio();
     const auto offer = sip::parse_sdp(body);
-    if (!offer) return reply(event.method, 488, "Not Acceptable Here");
-    auto answer = sip::make_answer(*offer, local);
-    if (!answer)
-        return reply(event.method, 488, "Not Acceptable Here");  // the call goes on as it was
-    if (holds_) keep_holding(*answer);
-    local_ = local;
-    our_offer_.reset();
+    auto answer = offer ? media_->answer(*offer) : Result<std::string>{sip::SipErrc::bad_sdp};
+    if (!answer) {  // the call goes on as it was
+        reply(event.method, 488, "Not Acceptable Here");
+        return;
+    }
     enqueue(
-        Kind::reply,
-        ua_session_reply(key(), event.method, 200, "OK", MiBody{sip::write_sdp(answer->sdp)})
+        Kind::reply, ua_session_reply(key(), event.method, 200, "OK", MiBody{std::move(*answer)})
     );
-    if (*audio_ == answer->audio) return;  // a session refresh
-    audio_ = answer->audio;
-    actions_.push_back(MediaChanged{*audio_});
+    report_change(before);
+}
+
+/// Unless it was a session refresh.
+void UaSession::report_change(const std::optional<sip::NegotiatedAudio>& before) {
+    if (media_->audio() != before) actions_.push_back(MediaChanged{*media_->audio()});
 }
 
 void UaSession::on_ack(const UaEvent& event) {
-    if (!our_offer_ || !event.body || event.body->empty() || is_over()) return;
+    if (!media_ || !media_->has_offered() || hold_wish_) return;
+    if (!event.body || event.body->empty() || is_over()) return;
     const auto answer = sip::parse_sdp(*event.body);
     if (!answer) return;
-    if (auto accepted = sip::accept_answer(*our_offer_, *answer)) {
-        our_offer_.reset();
-        audio_ = std::move(*accepted);
-        actions_.push_back(MediaChanged{*audio_});
+    const auto before = media_->audio();
+    if (media_->accept(*answer)) {
+        report_change(before);
     } else {
         hang_up();
     }
@@ -297,7 +290,7 @@ void UaSession::on_reply_event(const UaEvent& event, TimePoint now) {
         }
     } else if (event.method == "INFO" && key_deadline_) {
         finish_key(!rejected, event.status);
-    } else if (event.method == "INVITE" && hold_offer_) {
+    } else if (event.method == "INVITE" && hold_wish_ && media_->has_offered()) {
         on_hold_answered(event, now);
     }
 }
@@ -314,14 +307,10 @@ void UaSession::on_call_answered(const UaEvent& event) {
         return;
     }
     const auto answer = sip::parse_sdp(event.body.value_or(""));
-    if (answer && our_offer_) {
-        if (auto accepted = sip::accept_answer(*our_offer_, *answer)) {
-            our_offer_.reset();
-            audio_ = std::move(*accepted);
-            state_ = State::established;
-            actions_.push_back(Answered{*audio_});
-            return;
-        }
+    if (answer && media_->accept(*answer)) {
+        state_ = State::established;
+        actions_.push_back(Answered{*media_->audio()});
+        return;
     }
     fail(CallControlErrc::refused, "the answer has nothing for us");
     enqueue(Kind::terminate, ua_session_terminate(key()));
@@ -335,7 +324,7 @@ void UaSession::fail(error_code why, std::string detail) {
 
 void UaSession::on_hold_answered(const UaEvent& event, TimePoint now) {
     if (event.type == UaEventType::rejected) {
-        hold_offer_.reset();
+        media_->withdraw();
         // Both sides re-negotiated at once: later, but not at once again.
         if (event.status != 491 || hold_attempts_ >= most_hold_attempts) {
             finish_hold(false, event.status);
@@ -344,19 +333,11 @@ void UaSession::on_hold_answered(const UaEvent& event, TimePoint now) {
         }
         return;
     }
-    // Without a readable answer the stream stays where it is, in the direction that we offered.
-    auto agreed = *audio_;
-    agreed.direction = hold_offer_->direction_of(hold_offer_->media.front());
-    if (const auto answer = sip::parse_sdp(event.body.value_or(""))) {
-        if (auto accepted = sip::accept_answer(*hold_offer_, *answer)) {
-            agreed = std::move(*accepted);
-        }
-    }
-    hold_offer_.reset();
+    const auto before = media_->audio();
+    const auto answer = sip::parse_sdp(event.body.value_or(""));
+    if (!answer || !media_->accept(*answer)) media_->assume_accepted();
     finish_hold(true, event.status);
-    if (*audio_ == agreed) return;
-    audio_ = std::move(agreed);
-    actions_.push_back(MediaChanged{*audio_});
+    report_change(before);
 }
 
 void UaSession::finish_transfer(bool ok, int status) {
@@ -369,7 +350,8 @@ void UaSession::finish_transfer(bool ok, int status) {
 void UaSession::finish_hold(bool ok, int status) {
     if (ok) holds_ = *hold_wish_;
     hold_wish_.reset();
-    hold_offer_.reset();
+    media_->withdraw();
+    media_->set_direction(wanted_direction(holds_));
     hold_deadline_.reset();
     hold_retry_at_.reset();
     actions_.push_back(HoldDone{ok, status});
@@ -419,10 +401,9 @@ void UaSession::on_lost(std::string detail) {
 
 void UaSession::place(const sip::LocalMedia& local, TimePoint now) {
     if (state_ != State::idle) return;
-    local_ = local;
-    our_offer_ = sip::make_offer(local_, sip::AudioCodec::pcmu);
+    media_.emplace(local, settings_.media);
     auto invite = outgoing_->invite;
-    invite.offer.text = sip::write_sdp(*our_offer_);
+    invite.offer.text = media_->offer();
     ringing_deadline_ = now + outgoing_->patience;
     state_ = State::placing;
     enqueue(Kind::place, ua_session_client_start(invite));
@@ -430,24 +411,22 @@ void UaSession::place(const sip::LocalMedia& local, TimePoint now) {
 
 void UaSession::answer(const sip::LocalMedia& local) {
     if (state_ != State::offered) return;
-    local_ = local;
-    sip::Sdp description;
+    media_.emplace(local, settings_.media);
+    std::string description;
     if (offer_) {
-        auto answer = sip::make_answer(*offer_, local_);
+        auto answer = media_->answer(*offer_);
         if (!answer) return;  // refused when it came in
-        audio_ = answer->audio;
-        description = std::move(answer->sdp);
+        description = std::move(*answer);
+    } else if (settings_.media.srtp == sip::SrtpPolicy::required) {
+        return reject(488, "Not Acceptable Here");
     } else {
         // Nobody showed us the offer. PCMU is what every caller has; where its audio is to go we
         // learn from where its audio comes.
-        our_offer_ = sip::make_offer(local_, sip::AudioCodec::pcmu);
-        audio_ = sip::assumed_audio(sip::AudioCodec::pcmu);
-        description = *our_offer_;
+        description = media_->offer_alone(sip::AudioCodec::pcmu);
     }
     state_ = State::answering;
     enqueue(
-        Kind::answer,
-        ua_session_reply(key(), "INVITE", 200, "OK", MiBody{sip::write_sdp(description)})
+        Kind::answer, ua_session_reply(key(), "INVITE", 200, "OK", MiBody{std::move(description)})
     );
 }
 
@@ -494,7 +473,7 @@ Result<void> UaSession::transfer(std::string_view target, TimePoint now) {
 }
 
 Result<void> UaSession::hold(bool held, TimePoint now) {
-    if (state_ != State::established || !audio_ || hold_wish_ || our_offer_) {
+    if (state_ != State::established || !media_ || hold_wish_ || media_->has_offered()) {
         return CallControlErrc::wrong_state;
     }
     hold_wish_ = held;
@@ -505,13 +484,9 @@ Result<void> UaSession::hold(bool held, TimePoint now) {
 
 void UaSession::offer_hold(TimePoint now) {
     ++hold_attempts_;
-    ++local_.version;
-    const auto direction = *hold_wish_ ? sip::Direction::sendonly : sip::Direction::sendrecv;
-    hold_offer_ = sip::make_offer(local_, audio_->codec, direction);
+    media_->set_direction(wanted_direction(*hold_wish_));
     hold_deadline_ = now + settings_.request_timeout;
-    enqueue(
-        Kind::reinvite, ua_session_update(key(), "INVITE", MiBody{sip::write_sdp(*hold_offer_)})
-    );
+    enqueue(Kind::reinvite, ua_session_update(key(), "INVITE", MiBody{media_->offer()}));
 }
 
 Result<void> UaSession::press(char key_to_press, TimePoint now) {
@@ -600,7 +575,7 @@ void UaSession::on_mi(std::uint32_t token, const MiOutcome& outcome, TimePoint) 
     } else if (outcome.response && outcome.response->ok) {
         if (kind == Kind::answer && state_ == State::answering) {
             state_ = State::established;
-            actions_.push_back(Answered{*audio_});
+            actions_.push_back(Answered{*media_->audio()});
         }
         if (kind == Kind::verify && !is_over()) {
             const auto& sessions = outcome.response->sessions;

@@ -38,6 +38,7 @@ struct OutgoingCall {
 class UaSession {
 public:
     struct Settings {
+        sip::MediaPreferences media{};
         int attempts{3};  ///< of a request that may be repeated
         milliseconds transfer_timeout{
             32'000};  ///< from REFER to its final NOTIFY (RFC 3515 §2.4.6)
@@ -119,7 +120,7 @@ public:
     // Wishes. Without effect when the state does not allow them.
     /// Outgoing: INVITE with our offer. Ends by itself (not_answered) after the call's patience.
     void place(const sip::LocalMedia& local, TimePoint now);
-    /// 200 with our SDP. `local.version` is counted up here for later descriptions.
+    /// 200 with our SDP; later descriptions are counted up from its version.
     void answer(const sip::LocalMedia& local);
     /// A final reply ≥ 300, then the session is freed. `retry_after`: adds the header (503).
     void reject(
@@ -196,6 +197,7 @@ private:
     void read_offer(const UaEvent& event);
     void on_call_answered(const UaEvent& event);
     void fail(error_code why, std::string detail);
+    void report_change(const std::optional<sip::NegotiatedAudio>& before);
     void on_hold_answered(const UaEvent& event, TimePoint now);
     void offer_hold(TimePoint now);
     void finish_transfer(bool ok, int status);
@@ -216,10 +218,8 @@ private:
 
     State state_{State::offered};
     std::optional<sip::Sdp> offer_;
-    int refusal_{0};  ///< the status that the offer deserves; 0: none
-    sip::LocalMedia local_;
-    std::optional<sip::NegotiatedAudio> audio_;
-    std::optional<sip::Sdp> our_offer_;  ///< sent in a 200 and waiting for the answer in the ACK
+    int refusal_{0};                              ///< the status that the offer deserves; 0: none
+    std::optional<sip::MediaNegotiation> media_;  ///< once answered or placed
     std::optional<OutgoingCall> outgoing_;
     std::optional<TimePoint> ringing_deadline_;
     error_code failure_;
@@ -227,8 +227,7 @@ private:
     int transfer_status_{0};  ///< the latest that a NOTIFY told
     std::optional<TimePoint> transfer_deadline_;
     bool holds_{false};
-    std::optional<bool> hold_wish_;       ///< what a re-INVITE of ours asks for
-    std::optional<sip::Sdp> hold_offer_;  ///< … and its offer, while it is under way
+    std::optional<bool> hold_wish_;  ///< what a re-INVITE of ours asks for, while it is under way
     int hold_attempts_{0};
     std::optional<TimePoint> hold_deadline_;
     std::optional<TimePoint> hold_retry_at_;  ///< after glare

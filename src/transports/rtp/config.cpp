@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 namespace oavc::transports::rtp {
 
 std::vector<std::string> Config::validate(std::size_t max_calls) const {
@@ -20,6 +22,12 @@ std::vector<std::string> Config::validate(std::size_t max_calls) const {
     if (media_timeout < std::chrono::seconds{1}) {
         problems.emplace_back("media_timeout must be at least 1 s");
     }
+    for (const auto& codec : unknown_codecs()) {
+        problems.push_back(
+            fmt::format("codecs: \"{}\" is none of opus, g722, pcmu, pcma, l16", codec)
+        );
+    }
+    if (media_preferences().codecs.empty()) problems.emplace_back("codecs names no codec");
     if (port_start == 0 || port_end < port_start) {
         problems.push_back(
             fmt::format("port_start = {} and port_end = {} are no range", port_start, port_end)
@@ -40,6 +48,31 @@ std::vector<std::string> Config::validate(std::size_t max_calls) const {
         ));
     }
     return problems;
+}
+
+std::vector<std::string> Config::unknown_codecs() const {
+    std::vector<std::string> unknown;
+    for (const auto& codec : codecs) {
+        if (!sip::audio_codec(codec)) unknown.push_back(codec);
+    }
+    return unknown;
+}
+
+sip::MediaPreferences Config::media_preferences() const {
+    sip::MediaPreferences preferences;
+    preferences.codecs.clear();
+    for (const auto& name : codecs) {
+        const auto codec = sip::audio_codec(name);
+        auto& chosen = preferences.codecs;
+        if (codec && std::find(chosen.begin(), chosen.end(), *codec) == chosen.end()) {
+            chosen.push_back(*codec);
+        }
+    }
+    preferences.ours_first = codec_preference == "ours";
+    preferences.srtp = srtp == "required"   ? sip::SrtpPolicy::required
+                       : srtp == "optional" ? sip::SrtpPolicy::optional
+                                            : sip::SrtpPolicy::off;
+    return preferences;
 }
 
 }  // namespace oavc::transports::rtp

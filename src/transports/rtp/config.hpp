@@ -1,5 +1,7 @@
 #pragma once
 
+#include "sip/offer_answer.hpp"
+
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -16,10 +18,20 @@ struct Config {
     std::uint16_t port_end{35500};  ///< inclusive; a call takes an even port and the next odd one
     /// No RTP for this long, while not held: the call ends.
     std::chrono::seconds media_timeout{30};
+    /// Codecs of ours, best first: names of sip::AudioCodec in any case.
+    std::vector<std::string> codecs{"opus", "g722", "pcmu", "pcma", "l16"};
+    std::string codec_preference{"theirs"};  ///< whose order an answer keeps: theirs, ours
+    std::string srtp{"off"};                 ///< off, optional, required
 
     /// Everything that is wrong, in sentences that say what to change. `max_calls`: what the port
     /// range must hold ([limits] max_calls); 0: not checked.
     std::vector<std::string> validate(std::size_t max_calls = 0) const;
+
+    /// What `codecs` names and nobody knows.
+    std::vector<std::string> unknown_codecs() const;
+
+    /// The same as offers and answers want it; what `validate` complains of is left out.
+    sip::MediaPreferences media_preferences() const;
 
     /// Calls that the port range can carry at once.
     std::size_t port_capacity() const noexcept {

@@ -11,8 +11,34 @@ namespace {
 
 namespace ip = boost::asio::ip;
 
-media::Codec codec_of(sip::AudioCodec codec) noexcept {
-    return codec == sip::AudioCodec::pcma ? media::Codec::pcma : media::Codec::pcmu;
+/// Longest datagram that we send or take, before encryption.
+constexpr std::size_t max_packet = 2048;
+static_assert(max_packet >= media::RtpSender::max_datagram);
+static_assert(max_packet >= media::RtcpSession::max_datagram);
+using Buffer = std::array<std::byte, max_packet + SrtpSession::overhead>;
+
+media::Encoding encoding_of(const sip::PayloadFormat& format) noexcept {
+    const media::RtpClockRate clock{format.clock_rate};
+    switch (format.codec) {
+        case sip::AudioCodec::pcmu:
+            return {media::Codec::pcmu, clock};
+        case sip::AudioCodec::pcma:
+            return {media::Codec::pcma, clock};
+        case sip::AudioCodec::g722:
+            return {media::Codec::g722, clock};
+        case sip::AudioCodec::opus:
+            return {media::Codec::opus, clock};
+        case sip::AudioCodec::l16:
+            break;
+    }
+    return {media::Codec::l16, clock};
+}
+
+std::optional<media::TelephoneEventType> events(
+    const std::optional<std::uint8_t>& type, const sip::NegotiatedAudio& audio
+) noexcept {
+    if (!type) return std::nullopt;
+    return media::TelephoneEventType{{*type}, {audio.event_clock_rate}};
 }
 
 /// What an IPv6 socket calls an IPv4 peer, and the other way round: one form for comparing.
@@ -53,51 +79,82 @@ RtpLeg::RtpLeg(
 
 RtpLeg::~RtpLeg() {
     detach();
-    if (sender_ && remote_rtcp_ && receiving_) send_report(Clock::now(), true);
+    if (sender_ && receiving_) send_report(Clock::now(), true);
     ports_.rtp->close();
     ports_.rtcp->close();
 }
 
 void RtpLeg::apply(const sip::NegotiatedAudio& audio) {
+    const bool first = !audio_;
     audio_ = audio;
     has_frame_ = has_frame_ && !is_held();
     last_heard_ = Clock::now();
+    if (first) format_.rate = sip::sample_rate(audio.format());
+    apply_address(audio);
+    apply_keys(audio);
+    apply_codecs(audio);
+}
 
+void RtpLeg::apply_address(const sip::NegotiatedAudio& audio) {
     const auto stated = unicast(audio.remote_address, audio.remote_port);
-    if (stated && stated != stated_) {
-        // A first or another address. An old-style hold names none: what was learned stays.
-        stated_ = stated;
-        remote_ = stated;
-        remote_rtcp_ = unicast(audio.remote_address, audio.remote_rtcp_port);
-        pinned_ = false;
-    }
+    if (!stated || stated == stated_) return;
+    // A first or another address. An old-style hold names none: what was learned stays.
+    stated_ = stated;
+    remote_ = stated;
+    remote_rtcp_ = unicast(audio.remote_rtcp_address, audio.remote_rtcp_port);
+    pinned_ = false;
+}
 
-    media::RtpReceiverConfig receiver;
-    receiver.payloads.add({audio.payload_type}, codec_of(audio.codec));
-    if (audio.event_payload_type) {
-        receiver.telephone_event = media::PayloadType{*audio.event_payload_type};
+void RtpLeg::apply_keys(const sip::NegotiatedAudio& audio) {
+    if (!audio.srtp) {
+        srtp_.reset();
+    } else if (srtp_) {
+        srtp_->set_keys(*audio.srtp);
+    } else {
+        srtp_.emplace(*audio.srtp);
     }
+}
+
+void RtpLeg::apply_codecs(const sip::NegotiatedAudio& audio) {
+    media::RtpReceiverConfig receiver;
+    receiver.payloads = {};
+    for (const auto& format : audio.receives) {
+        receiver.payloads.add({format.payload_type}, encoding_of(format));
+        if (const auto rate = sip::sample_rate(format); rate != format_.rate && !to_sink_) {
+            to_sink_.emplace(rate, format_.rate);
+        }
+    }
+    receiver.telephone_event = events(audio.received_event_payload_type, audio);
+    if (audio.noise_payload_type) receiver.comfort_noise = {*audio.noise_payload_type};
     if (receiver_) {
         receiver_->reconfigure(receiver);
     } else {
         receiver_.emplace(receiver);
     }
 
-    const auto codec = codec_of(audio.codec);
+    const auto encoding = encoding_of(audio.format());
     const milliseconds ptime{audio.ptime};
+    const auto event_type = events(audio.event_payload_type, audio);
     if (sender_) {
-        sender_->set_format(codec, {audio.payload_type}, ptime);
+        sender_->set_format(encoding, {audio.payload_type}, ptime);
+        sender_->set_telephone_event(event_type);
     } else {
         media::RtpSenderConfig sender;
-        sender.encoding = codec;
+        sender.encoding = encoding;
         sender.payload_type = {audio.payload_type};
         sender.ptime = ptime;
+        sender.telephone_event = event_type;
         sender.start = media::RtpStart::random();
         sender_.emplace(sender);
         const std::uint64_t seed = std::uint64_t{random_u32()} << 32 | random_u32();
         rtcp_.emplace(
             media::RtcpSession::Config{sender.start.ssrc, random_hex(12), seed}, last_heard_
         );
+    }
+    if (sender_->rate() == format_.rate) {
+        to_sender_.reset();
+    } else if (!to_sender_) {
+        to_sender_.emplace(format_.rate, sender_->rate());
     }
 }
 
@@ -119,16 +176,38 @@ void RtpLeg::detach() noexcept {
 }
 
 bool RtpLeg::is_ours(const media::RtpPacketView& packet) const noexcept {
-    return packet.payload_type.value == audio_->payload_type ||
-           packet.payload_type.value == audio_->event_payload_type;
+    const auto type = packet.payload_type.value;
+    const auto& formats = audio_->receives;
+    return type == audio_->received_event_payload_type || type == audio_->noise_payload_type ||
+           std::any_of(formats.begin(), formats.end(), [&](const sip::PayloadFormat& format) {
+               return format.payload_type == type;
+           });
+}
+
+/// The datagram itself, or with SRTP what it holds, in `buffer`. Empty: not from who it should be.
+std::span<const std::byte> RtpLeg::decrypted(
+    std::span<const std::byte> datagram, std::span<std::byte> buffer, bool rtcp
+) noexcept {
+    if (!srtp_) return datagram;
+    if (datagram.size() > buffer.size()) return {};
+    const auto packet = buffer.first(datagram.size());
+    std::copy(datagram.begin(), datagram.end(), packet.begin());
+    return rtcp ? srtp_->unprotect_rtcp(packet) : srtp_->unprotect(packet);
 }
 
 void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
     if (sink_ == nullptr || !audio_) return;
     if (media::looks_like_rtcp(datagram)) return on_rtcp(datagram, from);
     const auto source = unmapped(from);
+    if (pinned_ && source != remote_) {
+        ++foreign_;
+        return;
+    }
+    alignas(std::uint64_t) Buffer buffer;
+    const auto plain = decrypted(datagram, buffer, false);
+    if (srtp_ && plain.empty()) return;  // counted there
     if (!pinned_) {
-        const auto packet = media::parse_rtp(datagram);
+        const auto packet = media::parse_rtp(plain);
         if (!packet || !is_ours(*packet)) {
             ++foreign_;
             return;
@@ -140,29 +219,38 @@ void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint&
                 net::UdpEndpoint{source.address(), static_cast<std::uint16_t>(source.port() + 1)};
         }
         pinned_ = true;
-    } else if (source != remote_) {
-        ++foreign_;
-        return;
     }
     last_heard_ = Clock::now();
-    receiver_->on_packet(datagram, last_heard_, *this);
+    receiver_->on_packet(plain, last_heard_, *this);
 }
 
 void RtpLeg::on_rtcp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
     if (sink_ == nullptr || !rtcp_) return;
     const auto source = unmapped(from);
-    if (!remote_ || source.address() != remote_->address() || !media::parse_rtcp(datagram)) {
+    if (!remote_ || source.address() != remote_->address()) {
+        ++foreign_;
+        return;
+    }
+    alignas(std::uint64_t) Buffer buffer;
+    const auto plain = decrypted(datagram, buffer, true);
+    if (srtp_ && plain.empty()) return;
+    if (!media::parse_rtcp(plain)) {
         ++foreign_;
         return;
     }
     remote_rtcp_ = source;
     const auto now = Clock::now();
     last_heard_ = now;
-    rtcp_->on_packet(datagram, now, media::to_ntp(std::chrono::system_clock::now()));
+    rtcp_->on_packet(plain, now, media::to_ntp(std::chrono::system_clock::now()));
 }
 
 void RtpLeg::on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept {
-    if (sink_ != nullptr && !is_held()) sink_->on_frame(frame, arrived, concealed);
+    const bool convert = frame.rate != format_.rate && to_sink_;
+    if (convert && !std::exchange(converting_, true)) to_sink_->reset();
+    converting_ = convert;
+    // We do not hear who told us that he is silent, nor whom we hold: it may be music.
+    if (sink_ == nullptr || is_held() || !sip::receives(audio_->direction)) return;
+    sink_->on_frame(convert ? to_sink_->convert(frame) : frame, arrived, concealed);
 }
 
 void RtpLeg::on_digit(char digit) noexcept { observer_.on_rtp_digit(digit); }
@@ -182,7 +270,9 @@ std::size_t RtpLeg::send_room() const noexcept {
 }
 
 bool RtpLeg::send_audio(media::FrameView frame) noexcept {
-    if (send_room() == 0 || frame.rate != narrowband || frame.samples.size() != frame_.size()) {
+    const bool fits =
+        frame.rate == format_.rate && frame.samples.size() == format_.samples_per_frame();
+    if (send_room() == 0 || !fits) {
         ++dropped_;
         return false;
     }
@@ -191,15 +281,22 @@ bool RtpLeg::send_audio(media::FrameView frame) noexcept {
     return true;
 }
 
+bool RtpLeg::send_digits(std::string_view digits) noexcept {
+    return sink_ != nullptr && !is_held() && remote_ && sender_->send_digits(digits);
+}
+
 void RtpLeg::send_frame(TimePoint now) noexcept {
     if (is_held() || !remote_) return;
-    std::array<std::byte, media::RtpSender::max_datagram> buffer;
-    auto packet = has_frame_ ? sender_->build({frame_, narrowband}, now, buffer)
-                             : sender_->build_silence(now, buffer);
+    alignas(std::uint64_t) Buffer buffer;
+    media::FrameView frame{media::Samples{frame_}.first(format_.samples_per_frame()), format_.rate};
+    if (has_frame_ && to_sender_) frame = to_sender_->convert(frame);
+    auto packet =
+        has_frame_ ? sender_->build(frame, now, buffer) : sender_->build_silence(now, buffer);
     has_frame_ = false;
     const auto to = for_socket(*ports_.rtp, *remote_);
     for (; !packet.empty(); packet = sender_->next(buffer)) {
-        if (ports_.rtp->send_to(packet, to)) {
+        const auto sealed = srtp_ ? srtp_->protect(buffer, packet.size()) : packet;
+        if (!sealed.empty() && ports_.rtp->send_to(sealed, to)) {
             ++sent_;
         } else {
             ++dropped_;
@@ -209,12 +306,14 @@ void RtpLeg::send_frame(TimePoint now) noexcept {
 
 void RtpLeg::send_report(TimePoint now, bool bye) noexcept {
     const auto wall = media::to_ntp(std::chrono::system_clock::now());
-    std::array<std::byte, media::RtcpSession::max_datagram> buffer;
+    alignas(std::uint64_t) Buffer buffer;
     const auto report =
         rtcp_->build(now, sender_->info(now, wall), receiver_->report_block(), buffer, bye);
-    if (remote_rtcp_ && !report.empty()) {
-        ports_.rtcp->send_to(report, for_socket(*ports_.rtcp, *remote_rtcp_));
-    }
+    const auto& to = audio_->rtcp_mux ? remote_ : remote_rtcp_;
+    if (!to || report.empty()) return;
+    const auto sealed = srtp_ ? srtp_->protect_rtcp(buffer, report.size()) : report;
+    const auto& socket = audio_->rtcp_mux ? ports_.rtp : ports_.rtcp;
+    if (!sealed.empty()) socket->send_to(sealed, for_socket(*socket, *to));
 }
 
 /// A caller who is told not to send, or who holds the call, may be silent as long as it likes.
@@ -240,12 +339,17 @@ MediaStats RtpLeg::stats() const noexcept {
     stats.late = received.late;
     stats.rejected += received.rejected;
     stats.jitter_ms = to_ms(received.jitter);
+    if (srtp_) stats.rejected += srtp_->stats().unauthenticated + srtp_->stats().replayed;
     const auto round_trip = rtcp_ ? rtcp_->stats().round_trip : std::nullopt;
     if (round_trip) stats.round_trip_ms = to_ms(*round_trip);
     if (received.received > 0) {
         stats.mos = media::estimate_mos(receiver_->impairment(round_trip));
     }
     return stats;
+}
+
+std::optional<SrtpSession::Stats> RtpLeg::srtp_stats() const noexcept {
+    return srtp_ ? std::optional{srtp_->stats()} : std::nullopt;
 }
 
 }  // namespace oavc::transports::rtp

@@ -9,7 +9,9 @@
 #include "media/rtp_sender.hpp"
 #include "net/udp.hpp"
 #include "sip/offer_answer.hpp"
+#include "transports/rtp/frame_converter.hpp"
 #include "transports/rtp/rtp_ports.hpp"
+#include "transports/rtp/srtp_session.hpp"
 #include "transports/transport.hpp"
 
 #include <array>
@@ -17,16 +19,20 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 
 namespace oavc::transports::rtp {
 
 /// The media of one call: RTP and RTCP over two sockets, driven by the shard's tick. One packet
 /// leaves per packet time while the call is up, silence when nothing was supplied.
 ///
+/// The rate of its frames is the codec's of the first answer and stays what it is: where a later
+/// answer switches to a codec of another rate, the leg resamples.
+///
 /// Symmetric RTP (RFC 4961): audio goes to the SDP's address until the first valid RTP packet
 /// comes; where that came from is where audio goes from then on, which serves callers behind NAT.
 /// It is learned once and pinned: packets from elsewhere are counted and ignored. A new address in
-/// a re-INVITE opens it again.
+/// a re-INVITE opens it again. With SRTP a packet counts once it is authenticated.
 ///
 /// Owner: the transport. Thread: the call's shard. Per packet and tick: no allocation.
 class RtpLeg final : private async::TickClient, private media::RtpSink {
@@ -54,12 +60,16 @@ public:
     RtpLeg& operator=(const RtpLeg&) = delete;
     ~RtpLeg();  ///< says RTCP BYE and closes the sockets
 
-    /// What was negotiated, now or anew. Needed before `attach`.
+    /// What was negotiated, now or anew. Needed before `attach`. Throws std::bad_alloc, and
+    /// std::runtime_error when libsrtp refuses.
     void apply(const sip::NegotiatedAudio& audio);
 
     /// Begins to receive and to send. `sink` gets frames and ticks until `detach`.
     void attach(MediaSink& sink);
     void detach() noexcept;
+
+    /// Of the frames both ways: settled by the first `apply`.
+    const media::AudioFormat& format() const noexcept { return format_; }
 
     /// The caller does not hear us (hold): nothing is sent and what comes in is not passed on.
     bool is_held() const noexcept { return audio_ && !sip::sends(audio_->direction); }
@@ -67,7 +77,17 @@ public:
     std::size_t send_room() const noexcept;
     bool send_audio(media::FrameView frame) noexcept;
 
+    /// Presses keys by RFC 4733, from the next tick on, in place of audio: '0'–'9', '*', '#',
+    /// 'A'–'D'. False, and none is pressed: a character that is no key, too many (32), held, or not
+    /// negotiated.
+    bool send_digits(std::string_view digits) noexcept;
+    bool is_sending_digits() const noexcept { return sender_ && sender_->is_sending_digits(); }
+    /// The other side takes keys in RTP. Else they go by INFO.
+    bool takes_digits() const noexcept { return audio_ && audio_->event_payload_type; }
+
     MediaStats stats() const noexcept;
+    /// Packets that SRTP did not let through; nothing without SRTP.
+    std::optional<SrtpSession::Stats> srtp_stats() const noexcept;
     std::uint16_t port() const noexcept { return port_; }
     /// Where audio goes; nothing while unknown.
     const std::optional<net::UdpEndpoint>& remote() const noexcept { return remote_; }
@@ -80,6 +100,12 @@ private:
     void on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept;
     void on_rtcp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept;
     bool is_ours(const media::RtpPacketView& packet) const noexcept;
+    void apply_address(const sip::NegotiatedAudio& audio);
+    void apply_keys(const sip::NegotiatedAudio& audio);
+    void apply_codecs(const sip::NegotiatedAudio& audio);
+    std::span<const std::byte> decrypted(
+        std::span<const std::byte> datagram, std::span<std::byte> buffer, bool rtcp
+    ) noexcept;
     void send_frame(TimePoint now) noexcept;
     void send_report(TimePoint now, bool bye) noexcept;
     void check_timeout(TimePoint now) noexcept;
@@ -94,8 +120,13 @@ private:
     std::optional<media::RtpReceiver> receiver_;
     std::optional<media::RtpSender> sender_;
     std::optional<media::RtcpSession> rtcp_;
+    std::optional<SrtpSession> srtp_;
+    std::optional<FrameConverter> to_sink_;    ///< for frames of another rate than ours
+    std::optional<FrameConverter> to_sender_;  ///< while the codec's rate is another than ours
     // State.
     std::optional<sip::NegotiatedAudio> audio_;
+    media::AudioFormat format_;
+    bool converting_{false};  ///< the latest frame went through to_sink_
     MediaSink* sink_{nullptr};
     bool receiving_{false};
     std::optional<net::UdpEndpoint> stated_;  ///< in the caller's SDP
@@ -104,7 +135,7 @@ private:
     bool pinned_{false};  ///< remote_ is where a valid packet came from
     TimePoint last_heard_{};
     bool timed_out_{false};
-    std::array<media::Sample, samples_in(frame_time, narrowband)> frame_{};
+    std::array<media::Sample, samples_in(frame_time, wideband)> frame_{};  ///< format_ of it
     bool has_frame_{false};
     std::uint64_t foreign_{0};  ///< packets from somebody else, or no RTP while unpinned
     std::uint64_t dropped_{0};

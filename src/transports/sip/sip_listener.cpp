@@ -4,13 +4,13 @@
 #include "async/signal.hpp"
 #include "async/task_group.hpp"
 #include "base/bytes.hpp"
-#include "base/random.hpp"
 #include "net/tcp.hpp"
 #include "sip/bodies.hpp"
 #include "sip/dialog.hpp"
 #include "transports/detail/shard_calls.hpp"
 #include "transports/errors.hpp"
 #include "transports/rtp/local_address.hpp"
+#include "transports/rtp/negotiation.hpp"
 #include "transports/sip/sip_transport.hpp"
 
 #include <boost/asio/co_spawn.hpp>
@@ -159,6 +159,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         sip::UserAgent::Settings settings;
         settings.layer.tcp = config.tcp;
         settings.layer.user_agent = "oavc/" OAVC_VERSION;
+        settings.call.media = media.media_preferences();
         settings.call.session_expires = config.session_expires;
         settings.call.credentials = {config.username, config.password};
         agent.emplace(std::move(settings), [this](const Target& to) { return sent_by(to); });
@@ -431,7 +432,7 @@ struct SipListener::Impl final : Exchange, Dialer {
 
     sip::LocalMedia local_media(const Call& call, std::uint16_t port) const {
         const auto address = rtp::local_address(media, {call.media_address(), call.peer().address});
-        return {address, port, random_u32(), 1};
+        return rtp::local_media(address, port);
     }
 
     /// From here on the call lives on its shard.

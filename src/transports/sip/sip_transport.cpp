@@ -2,6 +2,8 @@
 
 #include "async/deadline.hpp"
 #include "net/udp.hpp"
+#include "transports/rtp/negotiation.hpp"
+#include "transports/rtp/press_key.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -150,6 +152,11 @@ asio::awaitable<Result<void>> SipTransport::send_digits(std::string digits) {
             if (!waited) co_return error_code{asio::error::operation_aborted};
             continue;
         }
+        if (leg_->takes_digits()) {
+            const auto pressed = co_await rtp::press_key(*leg_, digit);
+            if (!pressed) co_return pressed.error();
+            continue;
+        }
         Wish wish{PressKey{digit}};
         const auto pressed = co_await done(std::move(wish));
         if (!pressed) co_return pressed.error();
@@ -236,6 +243,7 @@ void SipTransport::press(char digit, DigitSource source) noexcept {
 
 void SipTransport::media_changed(const sip::NegotiatedAudio& audio) {
     leg_->apply(audio);
+    rtp::log_agreement(log_, audio, leg_->port());
     const bool held = leg_->is_held();
     if (held == held_) return;
     held_ = held;

@@ -87,7 +87,7 @@ public:
     const CallInfo& info() const noexcept override { return info_; }
     asio::awaitable<Result<void>> connect() override;
     asio::awaitable<void> reject(int status, std::string reason) override;
-    const media::AudioFormat& format() const noexcept override { return format_; }
+    const media::AudioFormat& format() const noexcept override { return leg_->format(); }
     asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
     std::size_t send_room() const noexcept override { return leg_->send_room(); }
     bool send_audio(media::FrameView frame) noexcept override { return leg_->send_audio(frame); }
@@ -128,7 +128,6 @@ private:
     std::optional<rtp::RtpLeg> leg_;
     async::Signal changed_;  ///< of anything below
     // State.
-    media::AudioFormat format_;
     bool answered_{false};
     bool held_{false};
     bool gone_{false};

@@ -379,6 +379,20 @@ TEST_F(Load, TheNewNameBeatsTheOldOneAndSaysSo) {
     );
 }
 
+TEST_F(Load, CodecsAndEncryptionAreChecked) {
+    const auto loaded =
+        load("[telephony.rtp]\ncodecs = PCMA, opus\ncodec_preference = ours\nsrtp = optional\n");
+    EXPECT_TRUE(loaded.ok()) << all(loaded);
+    EXPECT_EQ(loaded.config.rtp.codecs, (std::vector<std::string>{"PCMA", "opus"}));
+    EXPECT_TRUE(loaded.config.rtp.media_preferences().ours_first);
+    EXPECT_THAT(
+        all(load("[telephony.rtp]\ncodecs = pcmu, g729\n")),
+        HasSubstr("test.ini:2: error: [telephony.rtp] codecs: \"g729\" is none of")
+    );
+    EXPECT_THAT(all(load("[telephony.rtp]\ncodecs =\n")), HasSubstr("names no codec"));
+    EXPECT_FALSE(load("[telephony.rtp]\nsrtp = maybe\n").ok());
+}
+
 TEST_F(Load, TheBlueprintsNamesOfRtpKeysAreAsGoodAsOurs) {
     const auto loaded = load(
         "[telephony.opensips]\nrtp_port_start = 40000\nrtp_port_end = 41000\n"

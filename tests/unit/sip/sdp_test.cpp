@@ -65,6 +65,32 @@ TEST(ParseSdp, TakesLineFeedsAloneTrailingBlanksAndAMissingLastLineEnd) {
     EXPECT_EQ(write_sdp(*sdp), typical);
 }
 
+TEST(ParseSdp, TakesLinesThatWereDamagedOnTheirWay) {
+    for (const auto* line_end : {"\n", "\r", "\r\n\r\n", "\n\r\n", "\r\r\n", " \r\n"}) {
+        const auto sdp = parse_sdp(replace_all(std::string{typical}, "\r\n", line_end));
+        ASSERT_TRUE(sdp.has_value()) << sdp.error().what;
+        EXPECT_EQ(write_sdp(*sdp), typical);
+    }
+}
+
+TEST(ParseSdp, ReadsKeysAndWhereRtcpGoes) {
+    const std::string text =
+        "v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
+        "m=audio 4000 RTP/SAVP 0\r\na=rtcp:4017 IN IP6 2001:db8::1\r\na=rtcp-mux\r\n"
+        "a=crypto:1 SUITE inline:KEY\r\na=crypto:2 OTHER inline:KEY\r\n";
+    const auto sdp = parse_sdp(text);
+    ASSERT_TRUE(sdp.has_value());
+    const auto& audio = sdp->media[0];
+    EXPECT_EQ(audio.rtcp_connection->address, "2001:db8::1");
+    EXPECT_TRUE(audio.rtcp_mux);
+    EXPECT_EQ(audio.crypto, (std::vector<std::string>{"1 SUITE inline:KEY", "2 OTHER inline:KEY"}));
+    EXPECT_EQ(write_sdp(*sdp), text);
+    std::string many = text;
+    for (std::size_t i = 0; i < 2 * max_sdp_crypto; ++i)
+        many += "a=crypto:3 X inline:Y\r\n";
+    EXPECT_EQ(parse_sdp(many)->media[0].crypto.size(), max_sdp_crypto);
+}
+
 TEST(ParseSdp, TheConnectionOfAStreamIsItsOwnBeforeTheSessions) {
     const auto sdp = parse_sdp(
         "v=0\r\no=- 1 1 IN IP6 ::1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"

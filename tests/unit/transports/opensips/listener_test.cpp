@@ -47,6 +47,7 @@ public:
         std::atomic<int> held{0};  ///< times
         std::atomic<int> resumed{0};
         std::atomic<bool> connected{false};
+        std::atomic<bool> right_rate{true};  ///< of every frame
         std::mutex mutex;
         std::string digits;
         std::optional<MediaEnd> end;
@@ -54,14 +55,17 @@ public:
 
         void on_frame(media::FrameView frame, TimePoint, bool) noexcept override {
             ++frames;
+            right_rate = right_rate && frame.rate == transport->format().rate;
             const auto peak = *std::max_element(frame.samples.begin(), frame.samples.end());
             if (peak > 1000) ++loud_frames;
         }
         void on_tick(TimePoint) noexcept override {
-            std::array<media::Sample, 160> speech;
+            std::array<media::Sample, media::max_frame_samples> speech;
             speech.fill(our_level);
+            const auto& format = transport->format();
+            const auto frame = media::Samples{speech}.first(format.samples_per_frame());
             while (transport->send_room() > 0)
-                transport->send_audio({speech, narrowband});
+                transport->send_audio({frame, format.rate});
         }
         void on_digit(char digit, DigitSource) noexcept override {
             const std::lock_guard lock{mutex};
@@ -174,7 +178,7 @@ struct Phone {
         packet.timestamp = {timestamp};
         packet.ssrc = {77};
         packet.payload = payload;
-        std::array<std::byte, 300> buffer;
+        std::array<std::byte, 800> buffer;
         const auto datagram = media::build_rtp(packet, buffer);
         (from != nullptr ? *from : rtp).send(as_text(*datagram), to);
     }
@@ -306,6 +310,38 @@ TEST_F(OpensipsListenerTest, ACallIsAnsweredHeardBothWaysAndEndedByTheCaller) {
     EXPECT_EQ(opensips.count("ua_session_terminate"), 0u);
     (void)listener->stats();  // lets the call's last message to shard 0 pass
     EXPECT_EQ(listener->stats().rtp_ports_in_use, 0u);
+}
+
+TEST_F(OpensipsListenerTest, AWidebandCallerIsHeardAndAnsweredInSixteenKilohertz) {
+    start();
+    const auto offer =
+        "v=0\r\no=caller 100 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\n"
+        "t=0 0\r\nm=audio " +
+        std::to_string(phone.rtp.port()) + " RTP/AVP 97 0\r\na=rtpmap:97 L16/16000\r\n";
+    const auto key = opensips.invite(offer);
+    const auto reply = opensips.wait_for("ua_session_reply INVITE 200", key);
+    ASSERT_TRUE(reply.has_value());
+    EXPECT_NE(reply->text("body").find("a=rtpmap:97 L16/16000"), std::string::npos);
+    const auto port = answered_port(*reply);
+    const auto call = pipeline.wait_for_call();
+
+    std::array<std::byte, 640> loud;
+    loud.fill(std::byte{0x20});  // 8224 in network order
+    bool heard_us = false;
+    for (int i = 0; i < 500 && !(heard_us && call->loud_frames > 3); ++i) {
+        phone.send(97, loud, port, nullptr);
+        phone.timestamp += 320;
+        const auto got = phone.rtp.receive(100ms);
+        if (!got) continue;
+        const auto packet = media::parse_rtp(as_bytes(got->datagram));
+        if (!packet || packet->payload.size() != 640) continue;
+        const auto high = std::to_integer<int>(packet->payload[200]);
+        heard_us = heard_us || high == Pipeline::our_level >> 8;
+    }
+    EXPECT_TRUE(heard_us);
+    EXPECT_GT(call->loud_frames, 3);
+    EXPECT_EQ(call->transport->format().rate, wideband);
+    EXPECT_TRUE(call->right_rate);
 }
 
 TEST_F(OpensipsListenerTest, HoldSilencesBothDirectionsUntilItIsResumed) {
@@ -593,6 +629,25 @@ TEST_F(OpensipsListenerTest, PressesKeysOneByOneAndHoldsTheCaller) {
     auto& context = up.call->shard->context();
     EXPECT_TRUE(transport.controls().hold);
     EXPECT_TRUE(transport.controls().send_digits);
+    auto in_rtp = asio::co_spawn(context, transport.send_digits("1w#"), asio::use_future);
+    std::vector<int> events;
+    while (in_rtp.wait_for(0ms) != std::future_status::ready) {
+        const auto got = phone.rtp.receive(100ms);
+        if (!got) continue;
+        const auto packet = media::parse_rtp(as_bytes(got->datagram));
+        if (!packet || packet->payload_type.value != 101) continue;
+        const auto event = std::to_integer<int>(packet->payload[0]);
+        if (events.empty() || events.back() != event) events.push_back(event);
+    }
+    EXPECT_TRUE(in_rtp.get().has_value());
+    EXPECT_EQ(events, (std::vector{1, 11}));
+
+    // Who takes no keys in RTP gets them by INFO.
+    auto without = phone.sdp("", 0, 2);
+    without.erase(without.find(" 101"), 4);
+    opensips.clear_requests();
+    opensips.reinvite(up.key, without);
+    ASSERT_TRUE(opensips.wait_for("ua_session_reply INVITE 200", up.key).has_value());
     auto digits = asio::co_spawn(context, transport.send_digits("1w#"), asio::use_future);
     for (const char* key : {"1", "#"}) {
         const auto info = opensips.wait_for("ua_session_update INFO", up.key);

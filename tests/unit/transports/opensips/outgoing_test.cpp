@@ -135,7 +135,7 @@ TEST(OpensipsOutgoing, AsksInOneOfTheFormsThatOpensipsTakes) {
         names,
         ElementsAre("ruri", "to", "from", "proxy", "body", "extra_headers", "flags", "socket")
     );
-    EXPECT_THAT(*command.text("body"), HasSubstr("m=audio 35000 RTP/AVP 0"));
+    EXPECT_THAT(*command.text("body"), HasSubstr("m=audio 35000 RTP/AVP 96 9 0 8 "));
     EXPECT_TRUE(command.text("extra_headers")->ends_with("\r\n"));
     EXPECT_EQ(*command.text("flags"), "rbh");
 }

@@ -337,7 +337,7 @@ INSTANTIATE_TEST_SUITE_P(
             .file = "c3_reinvite_rejected",
             .ends = {"caller_hung_up"},
             .differences = {"ua_session_reply INVITE 488 | ua_session_reply INVITE 200 +body "
-                            "[18000,0,101 sendrecv v2 id4711 ptime20]"}},
+                            "[18000,0,101 sendrecv v1 id4711 ptime20]"}},
         Scenario{.file = "c4_connector_reinvite_auto_ack", .ends = {"caller_hung_up"}},
         Scenario{
             .file = "c5_connector_reinvite_flag_d",
@@ -348,7 +348,9 @@ INSTANTIATE_TEST_SUITE_P(
             .ends = {"caller_hung_up"},
             .differences =
                 {"ua_session_reply INVITE 488 | ua_session_reply INVITE 200 +body [18000,0,101 "
-                 "sendrecv v2 id4711 ptime20]",
+                 "sendrecv v1 id4711 ptime20]",
+                 "ua_session_reply INVITE 200 +body [18000,0,101 recvonly v3 id4711 ptime20] | "
+                 "ua_session_reply INVITE 200 +body [18000,0,101 recvonly v2 id4711 ptime20]",
                  "ua_session_terminate | -"}},
         Scenario{.file = "c_hold_resume", .ends = {"caller_hung_up"}},
         Scenario{

@@ -158,7 +158,6 @@ TEST_F(RtpLegTest, AllocatesNothingPerPacketOrTick) {
     EXPECT_EQ(guard.count(), 0u);
     EXPECT_GE(session.frames - frames, 25);
     EXPECT_EQ(leg->stats().received, 40u);
-    EXPECT_NEAR(leg->stats().mos, 4.4, 0.1) << "nothing was lost";
     leg->detach();
 }
 

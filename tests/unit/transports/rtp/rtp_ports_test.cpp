@@ -111,7 +111,27 @@ TEST(RtpConfig, TellsEveryProblemAtOnce) {
     broken.advertised_ip = "nowhere";
     broken.media_timeout = std::chrono::seconds{0};
     broken.port_end = 1;
-    EXPECT_EQ(broken.validate(10).size(), 4u);
+    broken.codecs = {"speex"};
+    EXPECT_EQ(broken.validate(10).size(), 6u);
+}
+
+TEST(RtpConfig, TellsOffersAndAnswersWhatItWants) {
+    using enum sip::AudioCodec;
+    const auto usual = Config{}.media_preferences();
+    EXPECT_EQ(usual.codecs, (std::vector{opus, g722, pcmu, pcma, l16}));
+    EXPECT_EQ(usual.codecs, sip::MediaPreferences{}.codecs);
+    EXPECT_FALSE(usual.ours_first);
+    EXPECT_EQ(usual.srtp, sip::SrtpPolicy::off);
+    Config config;
+    config.codecs = {"PCMA", "G722", "pcma", "speex"};
+    config.codec_preference = "ours";
+    config.srtp = "required";
+    const auto wanted = config.media_preferences();
+    EXPECT_EQ(wanted.codecs, (std::vector{pcma, g722}));
+    EXPECT_TRUE(wanted.ours_first);
+    EXPECT_EQ(wanted.srtp, sip::SrtpPolicy::required);
+    config.srtp = "optional";
+    EXPECT_EQ(config.media_preferences().srtp, sip::SrtpPolicy::optional);
 }
 
 }  // namespace
