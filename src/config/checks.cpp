@@ -201,14 +201,13 @@ private:
         auto& sip = config_.sip;
         const auto& rtp = config_.rtp;
         constexpr std::string_view section = "telephony.sip";
-        for (const auto port : {sip.port, sip.tls_port}) {
-            if (port == 0 || port < rtp.port_start || port > rtp.port_end) continue;
+        if (sip.port >= rtp.port_start && sip.port <= rtp.port_end) {
             report(
                 Severity::error,
                 section,
-                port == sip.port ? "port" : "tls_port",
+                "port",
                 fmt::format(
-                    "{} lies among the RTP ports {} to {}", port, rtp.port_start, rtp.port_end
+                    "{} lies among the RTP ports {} to {}", sip.port, rtp.port_start, rtp.port_end
                 )
             );
         }
@@ -225,9 +224,6 @@ private:
                 "allowed_peers",
                 "is empty, so every call would be ignored; name the proxy's address"
             );
-        }
-        if (sip.tls_port != 0 && (sip.tls_certificate.empty() || sip.tls_key.empty())) {
-            report(Severity::error, section, "tls_port", "needs tls_certificate and tls_key");
         }
         if (!sip.registrar.empty() && sip.username.empty()) {
             report(Severity::error, section, "registrar", "needs username: whom to register?");

@@ -37,12 +37,6 @@ std::vector<std::string> Config::validate() const {
     need_uri("proxy", proxy);
     need_uri("registrar", registrar);
     if (overflow != "503") need_uri("overflow", overflow);
-    if (tls_port != 0 && (tls_certificate.empty() || tls_key.empty())) {
-        problems.emplace_back("tls_port needs tls_certificate and tls_key");
-    }
-    if (tls_port != 0 && tls_port == port) {
-        problems.emplace_back("tls_port must not be the port of UDP and TCP");
-    }
     if (!registrar.empty() && username.empty()) {
         problems.emplace_back("registrar needs username: whom should it register?");
     }

@@ -13,10 +13,6 @@ struct Config {
     std::string bind_ip{"0.0.0.0"};  ///< where SIP is received
     std::uint16_t port{8089};        ///< UDP and TCP; 0: any free one
     bool tcp{true};
-    std::uint16_t tls_port{0};    ///< usually 5061; 0: no TLS
-    std::string tls_certificate;  ///< PEM chain
-    std::string tls_key;          ///< PEM
-    std::string tls_ca;           ///< PEM: whom we believe when we connect; empty: the system's
     /// "ip" or "ip:port" in Contact and Via; empty: the address that routes to the other side.
     std::string advertised;
     /// Addresses that may talk to us; others get no answer and are counted.
@@ -31,7 +27,7 @@ struct Config {
 
     std::string overflow;  ///< when full or draining: empty or "503", or a SIP URI to go to (302)
     std::chrono::seconds session_expires{1800};  ///< asked for in outgoing calls; 0: none
-    std::size_t max_connections{256};            ///< TCP and TLS; beyond it closed at once
+    std::size_t max_connections{256};            ///< TCP; beyond it closed at once
     std::chrono::seconds idle_timeout{600};      ///< of a connection
 
     /// Everything that is wrong, in sentences that say what to change.

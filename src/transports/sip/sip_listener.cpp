@@ -352,11 +352,10 @@ struct SipListener::Impl final : Exchange, Dialer {
     std::string sent_by(const Target& to) const {
         std::string address;
         std::uint16_t port = udp->local_endpoint().port();
-        if (to.protocol == Protocol::tls) port = config.tls_port;
         if (!config.advertised.empty()) {
             if (const auto uri = sip::parse_uri("sip:" + config.advertised)) {
                 address = uri->host;
-                if (uri->port && to.protocol != Protocol::tls) port = *uri->port;
+                if (uri->port) port = *uri->port;
             }
         } else if (const auto bound = udp->local_endpoint().address(); !bound.is_unspecified()) {
             address = bound.to_string();
@@ -980,7 +979,6 @@ Dialer* SipListener::dialer() noexcept {
 
 net::UdpEndpoint SipListener::udp_endpoint() const { return impl_->udp->local_endpoint(); }
 std::uint16_t SipListener::tcp_port() const { return impl_->tcp ? impl_->tcp->port() : 0; }
-std::uint16_t SipListener::tls_port() const { return 0; }
 
 SipListener::Stats SipListener::stats() const {
     return asio::co_spawn(impl_->home.context(), impl_->snapshot(), asio::use_future).get();

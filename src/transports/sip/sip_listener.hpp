@@ -54,7 +54,6 @@ public:
     /// Where SIP is received: the port is the system's choice if the configured one is 0.
     net::UdpEndpoint udp_endpoint() const;
     std::uint16_t tcp_port() const;
-    std::uint16_t tls_port() const;
 
     /// A snapshot. Thread: any but a shard's; waits for shard 0, which must run.
     Stats stats() const;

@@ -10,10 +10,16 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/ip/address.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -96,6 +102,8 @@ public:
         } else {
             call->failure = connected.error();
         }
+        // Whoever waits for a wish on this shard is woken before the transport goes.
+        co_await asio::post(shard.context(), asio::use_awaitable);
         call->transport.reset();
         slot = {};
         ++finished_;
@@ -366,6 +374,100 @@ TEST_F(SipListenerTest, AsksTheTargetBeforeItJoinsItWithTheCaller) {
     EXPECT_TRUE(phone.hear("BYE"));
     ASSERT_TRUE(pipeline.wait_until_finished());
     EXPECT_EQ(call->end->reason, EndReason::transferred);
+}
+
+/// A TCP connection of the phone.
+class Stream {
+public:
+    explicit Stream(std::uint16_t port) : fd_{::socket(AF_INET, SOCK_STREAM, 0)} {
+        sockaddr_in to{};
+        to.sin_family = AF_INET;
+        to.sin_port = htons(port);
+        to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        open_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) == 0;  // NOLINT
+    }
+    Stream(const Stream&) = delete;
+    Stream& operator=(const Stream&) = delete;
+    ~Stream() { ::close(fd_); }
+
+    bool is_open() const { return open_; }
+    void send(std::string_view bytes) const {
+        EXPECT_EQ(
+            ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL),
+            static_cast<ssize_t>(bytes.size())
+        );
+    }
+    /// What comes until `end` has come, or the connection has ended.
+    std::string receive_until(std::string_view end) {
+        std::string out;
+        std::array<char, 4096> buffer;
+        while (end.empty() || out.find(end) == std::string::npos) {
+            pollfd waiting{fd_, POLLIN, 0};
+            if (::poll(&waiting, 1, 10'000) != 1) break;
+            const auto got = ::recv(fd_, buffer.data(), buffer.size(), 0);
+            if (got <= 0) {
+                open_ = false;
+                break;
+            }
+            out.append(buffer.data(), static_cast<std::size_t>(got));
+        }
+        return out;
+    }
+
+private:
+    int fd_;
+    bool open_{false};
+};
+
+TEST_F(SipListenerTest, TakesMessagesFromAStreamHoweverTheyAreCut) {
+    start();
+    Stream stream{listener->tcp_port()};
+    ASSERT_TRUE(stream.is_open());
+    stream.send("\r\n\r\n");
+    EXPECT_EQ(stream.receive_until("\r\n"), "\r\n");  // RFC 5626 §3.5.1
+    const auto options = sip::write_message(phone.request("OPTIONS", "TCP"));
+    stream.send(options.substr(0, 50));
+    (void)listener->stats();
+    const auto second = sip::write_message(phone.request("OPTIONS", "TCP"));
+    stream.send(options.substr(50) + second);
+    const auto answers = stream.receive_until("CSeq: 2 OPTIONS");
+    EXPECT_NE(answers.find("CSeq: 1 OPTIONS"), std::string::npos);
+    EXPECT_EQ(listener->stats().open_connections, 1u);
+    // A call over the stream, and its BYE over the same.
+    stream.send(sip::write_message(phone.invite("TCP")));
+    const auto ok = stream.receive_until("m=audio");
+    EXPECT_NE(ok.find(";transport=tcp>"), std::string::npos) << ok;
+    const auto at = ok.find("SIP/2.0 200");
+    ASSERT_NE(at, std::string::npos);
+    const auto tag_at = ok.find("bot@127.0.0.1>;tag=", at) + 19;
+    phone.remote_tag = ok.substr(tag_at, ok.find('\r', tag_at) - tag_at);
+    stream.send(sip::write_message(phone.request("ACK", "TCP")));
+    listener->stop_accepting();
+    stream.send(sip::write_message(phone.request("BYE", "TCP")));
+    EXPECT_NE(stream.receive_until("BYE").find("SIP/2.0 200"), std::string::npos);
+    ASSERT_TRUE(pipeline.wait_until_finished());
+}
+
+TEST_F(SipListenerTest, ClosesAStreamThatIsNoSip) {
+    start();
+    Stream stream{listener->tcp_port()};
+    stream.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+    stream.receive_until({});
+    EXPECT_FALSE(stream.is_open());
+    EXPECT_EQ(listener->stats().broken_streams, 1u);
+}
+
+TEST_F(SipListenerTest, HasOnlySoManyConnections) {
+    config.max_connections = 1;
+    start();
+    Stream first{listener->tcp_port()};
+    first.send("\r\n\r\n");
+    first.receive_until("\r\n");
+    Stream second{listener->tcp_port()};
+    second.receive_until({});
+    EXPECT_FALSE(second.is_open());
+    EXPECT_TRUE(first.is_open());
+    EXPECT_EQ(listener->stats().connections_refused, 1u);
 }
 
 TEST_F(SipListenerTest, WhoIsNotAllowedGetsNoAnswer) {
