@@ -30,10 +30,8 @@ std::string hex_hash(Challenge::Algorithm algorithm, std::string_view text) {
 
 std::string joined(std::initializer_list<std::string_view> parts) {
     std::string out;
-    for (const auto part : parts) {
-        if (&part != parts.begin()) out += ':';
-        out += part;
-    }
+    for (const auto part : parts)
+        out.append(out.empty() ? "" : ":").append(part);
     return out;
 }
 
