@@ -111,7 +111,7 @@ void Call::on_request(TransactionId id, const Message& request, const Target& fr
         return;
     }
     if (!dialog_.take_cseq(request.cseq().number)) {
-        return respond(id, reply_to(request, 500, "CSeq Out Of Order"), now);
+        return respond(id, reply_to(request, 500, "Request Out Of Order"), now);
     }
     if (request.find("Allow") != nullptr) peer_allows_ = request.get("Allow");
     if (method == "BYE") return on_bye(id, request, now);

@@ -111,11 +111,15 @@ void UserAgent::pump(TimePoint now) {
 void UserAgent::on_request(TransactionLayer::Request request, TimePoint now) {
     const auto& message = request.message;
     if (message.method == "CANCEL") {
-        reply(request, request.cancels ? 200 : 481, {}, {}, now);
         const auto invite = invites_.find(request.cancels.value);
-        if (invite == invites_.end()) return;
+        if (invite == invites_.end()) {
+            return reply(request, request.cancels ? 200 : 481, {}, {}, now);
+        }
         const auto number = invite->second;
-        calls_.at(number).call->on_cancel(now);
+        auto& call = *calls_.at(number).call;
+        // §9.2: with the To tag of the INVITE's answer.
+        layer_.respond(request.id, make_response(message, 200, call.dialog().local_tag), now);
+        call.on_cancel(now);
         return touched(number, now);
     }
     if (refuse_unknown(request, now)) return;

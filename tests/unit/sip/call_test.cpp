@@ -97,6 +97,7 @@ TEST(SipCall, IsCancelledBeforeItAnswers) {
     EXPECT_EQ(cancelled.cseq().method, "CANCEL");
     const auto terminated = party.next();
     EXPECT_EQ(terminated.status, 487);
+    EXPECT_EQ(terminated.to().tag, cancelled.to().tag);  // §9.2
     EXPECT_EQ(terminated.cseq().method, "INVITE");
     EXPECT_EQ(party.reported<Call::Over>()->end, CallEnd::cancelled);
     // Timer G until the ACK, which has the INVITE's branch.
