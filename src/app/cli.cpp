@@ -1,6 +1,7 @@
 #include "app/cli.hpp"
 
 #include "app/check_config.hpp"
+#include "app/conformance.hpp"
 #include "app/dial.hpp"
 #include "app/models.hpp"
 #include "app/options.hpp"
@@ -45,6 +46,10 @@ constexpr Command commands[]{
      "find every mistake in a configuration",
      "oavc check-config config/dev.ini --explain",
      check_config_command},
+    {"conformance",
+     "try any SIP or Twilio endpoint",
+     "oavc conformance sip:bot@127.0.0.1:8089",
+     conformance_command},
     {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
     {"rag",
      "ask a Llama server's document search",
