@@ -74,7 +74,15 @@ INSTANTIATE_TEST_SUITE_P(
     With,
     BaresipCall,
     testing::Values(
-        Phone{.name = "Pcmu", .codec = "PCMU/8000/1"}, Phone{.name = "Pcma", .codec = "PCMA/8000/1"}
+        Phone{.name = "Pcmu", .codec = "PCMU/8000/1"},
+        Phone{.name = "Pcma", .codec = "PCMA/8000/1"},
+        Phone{.name = "G722", .codec = "G722/16000/1", .rate = 16'000},
+        Phone{.name = "L16", .codec = "L16/16000/1", .rate = 16'000},
+        Phone{
+            .name = "SdesSrtp",
+            .codec = "PCMU/8000/1",
+            .encryption = "srtp-mand",
+            .server = {{"OAVC_TELEPHONY_RTP_SRTP", "optional"}}}
     ),
     [](const auto& info) { return info.param.name; }
 );

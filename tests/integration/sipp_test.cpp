@@ -235,6 +235,43 @@ TEST_F(SippTest, RegistersWhereItIsAskedWhoItIs) {
     expect_success(registrar.wait());
 }
 
+// We call. `request` is the body of POST /api/v1/calls.
+struct Callee {
+    Sipp sipp;
+    SipServer server;
+
+    explicit Callee(const std::string& scenario)
+        : sipp{{.scenario = scenario}},
+          server{
+              {{"OAVC_TELEPHONY_SIP_PROXY", "sip:127.0.0.1:" + std::to_string(sipp.port())},
+               {"OAVC_TELEPHONY_SIP_USERNAME", "alice"},
+               {"OAVC_TELEPHONY_SIP_PASSWORD", "wonderland"},
+               {"OAVC_TELEPHONY_DIAL_ALLOWED", R"(sip:callee@127\.0\.0\.1)"}}} {}
+};
+
+TEST_F(SippTest, IsAnsweredByWhomItCallsAndHangsUp) {
+    for (const auto* scenario : {"callee_answers", "callee_rings_reliably", "callee_challenges"}) {
+        SCOPED_TRACE(scenario);
+        Callee callee{scenario};
+        const auto id = callee.server.dial(R"({"to": "callee@127.0.0.1"})");
+        ASSERT_TRUE(callee.server.happens(id, "answered"));
+        EXPECT_EQ(callee.server.command(id, "hangup", ""), 200);
+        expect_success(callee.sipp.wait());
+        EXPECT_TRUE(callee.server.calls_end_within(10s));
+    }
+}
+
+TEST_F(SippTest, HearsThatTheCalleeIsBusyOrNeverAnswers) {
+    Callee busy{"callee_busy"};
+    busy.server.dial(R"({"to": "callee@127.0.0.1"})");
+    expect_success(busy.sipp.wait());
+    EXPECT_TRUE(busy.server.calls_end_within(10s));
+    Callee never{"callee_never_answers"};
+    never.server.dial(R"({"to": "callee@127.0.0.1", "patience_s": 5})");
+    expect_success(never.sipp.wait());
+    EXPECT_TRUE(never.server.calls_end_within(10s));
+}
+
 // What takes its time, side by side.
 TEST_F(SippTest, GivesUpOnCallersThatNeverConfirmNorRefresh) {
     // No media comes either: that must not be what ends these calls.

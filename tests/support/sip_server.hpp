@@ -4,6 +4,8 @@
 #include "support/http.hpp"
 #include "support/running_server.hpp"
 
+#include <boost/json/parse.hpp>
+
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
@@ -55,15 +57,25 @@ public:
 
     /// POST /api/v1/calls/{id}/{verb}; the status of the answer.
     int command(const std::string& call_id, const std::string& verb, std::string body) const {
-        net::HttpClientRequest request{.url = api("/" + call_id + "/" + verb)};
-        request.method = "POST";
-        request.headers = {{"Content-Type", "application/json"}};
-        request.body = std::move(body);
-        const auto answer = fetch(std::move(request), std::chrono::seconds{60});
+        const auto answer = post("/" + call_id + "/" + verb, std::move(body));
         return answer ? static_cast<int>(answer->status) : 0;
     }
 
+    /// POST /api/v1/calls; the call's id, empty if it was not placed.
+    std::string dial(std::string body) const {
+        const auto answer = post("", std::move(body));
+        if (!answer || answer->status != 202) return {};
+        return std::string{boost::json::parse(answer->body).at("id").as_string()};
+    }
+
 private:
+    Result<net::HttpResponse> post(const std::string& path, std::string body) const {
+        net::HttpClientRequest request{.url = api(path)};
+        request.method = "POST";
+        request.headers = {{"Content-Type", "application/json"}};
+        request.body = std::move(body);
+        return fetch(std::move(request), std::chrono::seconds{60});
+    }
     std::string api(const std::string& rest) const {
         return local_url("http", server_.config().api.port, "/api/v1/calls" + rest);
     }
