@@ -219,7 +219,7 @@ Result<Sdp, ParseError> parse_sdp(std::string_view text) noexcept {
                 }
                 break;
             case 's':
-                if (stream == nullptr) sdp.session_name = value.substr(0, max_token);
+                if (stream == nullptr) sdp.session_name = trim(value.substr(0, max_token));
                 break;
             case 'c':
                 if (auto connection = parse_connection(value)) {
