@@ -50,14 +50,6 @@ std::vector<std::string> Config::validate(std::size_t max_calls) const {
     return problems;
 }
 
-std::vector<std::string> Config::unknown_codecs() const {
-    std::vector<std::string> unknown;
-    for (const auto& codec : codecs) {
-        if (!sip::audio_codec(codec)) unknown.push_back(codec);
-    }
-    return unknown;
-}
-
 sip::MediaPreferences Config::media_preferences() const {
     sip::MediaPreferences preferences;
     preferences.codecs.clear();

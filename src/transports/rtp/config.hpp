@@ -28,7 +28,13 @@ struct Config {
     std::vector<std::string> validate(std::size_t max_calls = 0) const;
 
     /// What `codecs` names and nobody knows.
-    std::vector<std::string> unknown_codecs() const;
+    std::vector<std::string> unknown_codecs() const {
+        std::vector<std::string> unknown;
+        for (const auto& codec : codecs) {
+            if (!sip::audio_codec(codec)) unknown.push_back(codec);
+        }
+        return unknown;
+    }
 
     /// The same as offers and answers want it; what `validate` complains of is left out.
     sip::MediaPreferences media_preferences() const;

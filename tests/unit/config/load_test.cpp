@@ -384,7 +384,7 @@ TEST_F(Load, CodecsAndEncryptionAreChecked) {
         load("[telephony.rtp]\ncodecs = PCMA, opus\ncodec_preference = ours\nsrtp = optional\n");
     EXPECT_TRUE(loaded.ok()) << all(loaded);
     EXPECT_EQ(loaded.config.rtp.codecs, (std::vector<std::string>{"PCMA", "opus"}));
-    EXPECT_TRUE(loaded.config.rtp.media_preferences().ours_first);
+    EXPECT_EQ(loaded.config.rtp.codec_preference, "ours");
     EXPECT_THAT(
         all(load("[telephony.rtp]\ncodecs = pcmu, g729\n")),
         HasSubstr("test.ini:2: error: [telephony.rtp] codecs: \"g729\" is none of")
