@@ -77,6 +77,7 @@ INSTANTIATE_TEST_SUITE_P(
         Phone{.name = "Pcmu", .codec = "PCMU/8000/1"},
         Phone{.name = "Pcma", .codec = "PCMA/8000/1"},
         Phone{.name = "G722", .codec = "G722/16000/1", .rate = 16'000},
+        Phone{.name = "Opus", .codec = "opus/48000/2", .rate = 16'000},
         Phone{.name = "L16", .codec = "L16/16000/1", .rate = 16'000},
         Phone{
             .name = "SdesSrtp",

@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <filesystem>
@@ -142,7 +143,12 @@ public:
         for (const auto& file : files) {
             const auto bytes = read_bytes(file);
             if (bytes.size() >= 44) std::memcpy(&all.rate.hz, &bytes[24], 4);
-            if (const auto samples = read_wav(file)) append(all.samples, *samples);
+            const auto samples = read_wav(file);
+            if (!samples) continue;
+            // Opus is two channels for it, whatever is sent: one is enough.
+            const std::size_t channels = std::to_integer<std::size_t>(bytes[22]);
+            for (std::size_t i = 0; i < samples->size(); i += std::max<std::size_t>(channels, 1))
+                all.samples.push_back((*samples)[i]);
         }
         return all;
     }
