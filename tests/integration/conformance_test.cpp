@@ -26,6 +26,7 @@ bind_ip = 127.0.0.1
 bind_ip = 127.0.0.1
 [telephony.twilio]
 auth_token = for-tests-only
+token_ttl = 5s
 [api]
 host = 127.0.0.1
 [stt]

@@ -46,6 +46,7 @@ public:
         try {
             if (!order_) return;
             if (!socket_) connect();
+            if (!started_) start();  // a place is given back by a stream that began
             if (socket_->is_open()) {
                 hang_up();
                 socket_->ends(Clock::now() + 500ms);
@@ -131,6 +132,7 @@ public:
     }
     void start() { start(order_->parameters); }
     void start(const Fields& parameters) {
+        started_ = true;
         peer_.send_start(parameters, Clock::now());
         flush();
     }
@@ -215,6 +217,7 @@ private:
     std::unique_ptr<WebSocketClient> socket_;
     std::vector<media::Sample> speech_;
     std::vector<std::string> messages_;
+    bool started_{false};
 };
 
 void expect_refused(const WebReply& reply) {

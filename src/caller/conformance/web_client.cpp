@@ -15,7 +15,12 @@ namespace oavc::caller::conformance {
 namespace {
 
 std::unique_ptr<ByteStream> connect(const WebAddress& to, TimePoint until) {
-    auto stream = std::make_unique<ByteStream>(resolve(to.host, to.port), until);
+    std::unique_ptr<ByteStream> stream;
+    try {
+        stream = std::make_unique<ByteStream>(resolve(to.host, to.port), until);
+    } catch (const NotOffered& refused) {
+        throw Failed{refused.what()};  // TCP is no option here: there is nobody
+    }
     if (to.tls) stream->start_tls(to.host, until);
     return stream;
 }
