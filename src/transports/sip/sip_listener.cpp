@@ -137,20 +137,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         }
         for (const auto& peer : config.allowed_peers)
             allowed.insert(unmapped(ip::make_address(peer)));
-        const auto local = *net::parse_endpoint(config.bind_ip, config.port);
-        auto socket = net::UdpSocket::bind(home.executor(), local, 65'535);
-        if (!socket) throw std::runtime_error{cannot_bind("UDP", local, socket.error())};
-        udp = std::move(*socket);
-        udp->set_receive_buffer(receive_buffer_bytes);
-        if (config.tcp) {
-            const auto port = udp->local_endpoint().port();
-            auto listening = net::tcp_listen(home, config.bind_ip, port);
-            if (!listening) {
-                throw std::runtime_error{
-                    cannot_bind("TCP", {local.address(), port}, listening.error())};
-            }
-            tcp = std::move(*listening);
-        }
+        bind_sockets();
         find_servers();
         const auto on_exception = [this](std::exception_ptr error) { on_task_exception(error); };
         calls.emplace(shards, on_exception);
@@ -173,6 +160,29 @@ struct SipListener::Impl final : Exchange, Dialer {
             }
             watch_idle();
         });
+    }
+
+    /// One port number for UDP and TCP. What the system chose for the one may be somebody's for the
+    /// other: then it chooses again.
+    void bind_sockets() {
+        const auto local = *net::parse_endpoint(config.bind_ip, config.port);
+        for (int tries = config.port == 0 ? 16 : 1;; --tries) {
+            auto socket = net::UdpSocket::bind(home.executor(), local, 65'535);
+            if (!socket) throw std::runtime_error{cannot_bind("UDP", local, socket.error())};
+            udp = std::move(*socket);
+            udp->set_receive_buffer(receive_buffer_bytes);
+            if (!config.tcp) return;
+            const auto port = udp->local_endpoint().port();
+            auto listening = net::tcp_listen(home, config.bind_ip, port);
+            if (listening) {
+                tcp = std::move(*listening);
+                return;
+            }
+            if (tries == 1) {
+                throw std::runtime_error{
+                    cannot_bind("TCP", {local.address(), port}, listening.error())};
+            }
+        }
     }
 
     /// Where outgoing calls and registrations go. Names are looked up once, here. Whom we ask may
