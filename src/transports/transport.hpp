@@ -67,7 +67,7 @@ struct MediaStats {
     std::uint64_t dropped{0};  ///< our frames that did not fit the send queue
     double jitter_ms{0};       ///< RFC 3550 §6.4.1, of what we receive
     double round_trip_ms{0};   ///< by RTCP; 0: the peer reports nothing
-    double mos{0};             ///< of what we receive, media::estimate_mos(); 0: RTP brought nothing
+    double mos{0};  ///< of what we receive, media::estimate_mos(); 0: RTP brought nothing
 };
 
 /// Where a keypad digit came from.
