@@ -71,7 +71,8 @@ TEST_F(Load, ListsAllProblemsAtOnceInTheOrderOfTheFile) {
     );
     EXPECT_EQ(
         all(loaded),
-        "test.ini:2: error: Unknown provider: 'skype' for [telephony] provider (known: opensips, sip, "
+        "test.ini:2: error: Unknown provider: 'skype' for [telephony] provider (known: opensips, "
+        "sip, "
         "twilio, both)\n"
         "test.ini:4: warning: unknown key `prot` in [api]; did you mean `port`?\n"
         "test.ini:5: error: [api] port: \"many\" is not a whole number (0 … 65535)\n"

@@ -19,7 +19,8 @@ std::string replaced(std::string text, std::string_view from, std::string_view t
 /// Feeds an agent what came from OpenSIPS, with our tag where the captured backend's was.
 class Replay {
 public:
-    explicit Replay(const std::string& name) : datagrams_{test::load_opensips_capture("../sip_backend/" + name)} {
+    explicit Replay(const std::string& name)
+        : datagrams_{test::load_opensips_capture("../sip_backend/" + name)} {
         party.here.port = 5060;
         for (const auto& one : datagrams_) {
             const auto parsed = parse_message(one.payload);
