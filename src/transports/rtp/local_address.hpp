@@ -8,9 +8,9 @@
 
 namespace oavc::transports::rtp {
 
-/// Our address as the other side reaches it, for SDP and for a Contact: as configured, else the one
-/// that audio is received on, else where packets to the first usable address of `towards` leave
-/// from. Those may be empty, unspecified or host names: they are passed over then.
+/// Our address as the other side reaches it, for SDP and Contact: as configured, else the one that
+/// audio is received on, else the one that routes to the first usable address of `towards` (others,
+/// such as empty ones and host names, are passed over), else that of the default route.
 std::string local_address(const Config& config, std::initializer_list<std::string_view> towards);
 
 }  // namespace oavc::transports::rtp
