@@ -36,6 +36,7 @@ struct LineStats {
     std::uint64_t lost{0};
     double jitter_ms{0};
     double max_gap_ms{0};
+    std::string from{};  ///< the first packet's source; empty: not known
 };
 
 /// One call as the caller's phone has it, over one kind of carrier. Thread: one shard.

@@ -117,8 +117,8 @@ OpenSipsLine::~OpenSipsLine() {
 
 asio::awaitable<Dialled> OpenSipsLine::dial(Ear& ear) {
     ear_ = &ear;
-    rtp_->start([this](std::span<const std::byte> datagram, const net::UdpEndpoint&) {
-        on_rtp(datagram);
+    rtp_->start([this](std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
+        on_rtp(datagram, from);
     });
     FakeOpenSips::Invite invite;
     invite.from_user = box_.config_.from;
@@ -222,11 +222,12 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
     changed_.notify();
 }
 
-void OpenSipsLine::on_rtp(std::span<const std::byte> datagram) {
+void OpenSipsLine::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
     const TimePoint now = Clock::now();
     if (media::looks_like_rtcp(datagram)) return;
     const auto packet = media::parse_rtp(datagram);
     if (packet.has_error() || packet->payload_type != media::static_payload_type(codec_)) return;
+    if (!heard_from_) heard_from_ = from;
     meter_.on_packet(packet->sequence_number, packet->timestamp.value, now);
     std::array<media::Sample, 480> samples{};
     const auto count = decoder_.decode(packet->payload, samples);
@@ -285,6 +286,7 @@ LineStats OpenSipsLine::stats() const noexcept {
     stats.lost = meter_.lost();
     stats.jitter_ms = meter_.jitter_ms();
     stats.max_gap_ms = meter_.max_gap_ms();
+    if (heard_from_) stats.from = net::to_string(*heard_from_);
     return stats;
 }
 

@@ -86,7 +86,7 @@ private:
     friend class OpenSipsBox;
 
     void on_outcome(const FakeOpenSips::Outcome& outcome);
-    void on_rtp(std::span<const std::byte> datagram);
+    void on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from);
 
     // Given to us.
     OpenSipsBox& box_;
@@ -102,6 +102,7 @@ private:
     bool over_{false};
     std::uint32_t sdp_version_{1};
     net::UdpEndpoint remote_;
+    std::optional<net::UdpEndpoint> heard_from_;  ///< the first packet's source
     media::Codec codec_{media::Codec::pcmu};
     media::AudioDecoder decoder_;
     std::optional<media::RtpSender> sender_;

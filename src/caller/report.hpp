@@ -29,7 +29,9 @@ struct TurnReport {
 struct CallReport {
     std::string call_id;
     std::string via;
+    bool answered{false};
     double setup_ms{0};
+    double heard_ms{0};  ///< of the connector's voice, in the whole call
     std::vector<TurnReport> turns;
     LineStats rtp;
     std::string result;    ///< "ok", or what is wrong

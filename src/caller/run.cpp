@@ -207,6 +207,10 @@ asio::awaitable<void> CallRun::place_call(std::size_t index) {
         report.result =
             conversation.dialled().what.empty() ? "stopped" : conversation.dialled().what;
     } else {
+        report.answered = true;
+        report.heard_ms = to_ms(conversation.tape().heard_activity().voiced_within(
+            conversation.dialled().at, conversation.ended_at()
+        ));
         std::vector<ServerEvent> events;
         std::string problem;
         if (watching != nullptr) {
