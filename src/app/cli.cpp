@@ -3,6 +3,7 @@
 #include "app/check_config.hpp"
 #include "app/conformance.hpp"
 #include "app/dial.hpp"
+#include "app/doctor.hpp"
 #include "app/models.hpp"
 #include "app/options.hpp"
 #include "app/rag.hpp"
@@ -50,6 +51,10 @@ constexpr Command commands[]{
      "try any SIP or Twilio endpoint",
      "oavc conformance sip:bot@127.0.0.1:8089",
      conformance_command},
+    {"doctor",
+     "find what keeps calls from working",
+     "oavc doctor -c config/dev.ini --call",
+     doctor_command},
     {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
     {"rag",
      "ask a Llama server's document search",

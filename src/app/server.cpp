@@ -9,6 +9,7 @@
 #include "async/shard_pool.hpp"
 #include "async/task_group.hpp"
 #include "async/worker_pool.hpp"
+#include "base/random.hpp"
 #include "config/explain.hpp"
 #include "media/vad.hpp"
 #include "net/http_server.hpp"
@@ -27,6 +28,7 @@
 #include <boost/json/object.hpp>
 
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -35,6 +37,7 @@
 #include <csignal>
 #include <cstdio>
 #include <mutex>
+#include <optional>
 #include <stdexcept>
 #include <thread>
 #include <utility>
@@ -167,7 +170,12 @@ struct Server::Parts {
           api{config.api, calls, &manager, &outgoing} {}
 
     asio::awaitable<net::HttpResponse> live() const {
-        co_return json(200, R"({"status":"alive","version":")" OAVC_VERSION R"("})");
+        co_return json(
+            200,
+            fmt::format(
+                R"({{"status":"alive","version":"{}","instance":"{}"}})", OAVC_VERSION, instance
+            )
+        );
     }
 
     asio::awaitable<net::HttpResponse> ready() const {
@@ -252,6 +260,8 @@ struct Server::Parts {
     }
 
     const std::string file;
+    /// Of this very process: by it `oavc doctor` knows that a public URL leads here.
+    const std::string instance{random_hex(8)};
     const config::Config config;
     log::Logger log;
     api::CallLog calls;
@@ -422,8 +432,12 @@ std::string Server::service_report() const {
     Parts& parts = *parts_;
     parts.health.wait_for_first_answers(slow_answer);
     std::string text;
-    for (const auto& provider : parts.health.snapshot())
+    bool all = true;
+    for (const auto& provider : parts.health.snapshot()) {
         text += "  " + services::describe(provider) + "\n";
+        all = all && provider.known && provider.usable;
+    }
+    if (!all) text += fmt::format("  see       oavc doctor -c {}\n", parts.file);
     return text;
 }
 
@@ -505,6 +519,15 @@ private:
     int received_{0};
 };
 
+/// Every call has several sockets; the usual soft limit of 1024 files is for programs that
+/// select().
+void allow_many_files() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 /// Waits for the calls to end, at most `limit`. False: some are left.
 bool wait_for_calls(const Server& server, Clock::duration limit) {
     const TimePoint deadline = Clock::now() + limit;
@@ -535,8 +558,16 @@ int serve_command(std::span<const std::string_view> arguments) {
     log::configure(loaded.config.logging);
     const log::Logger log;
     Signals signals;
-    Server server{loaded};
-    server.start();
+    allow_many_files();
+    std::optional<Server> running;
+    try {
+        running.emplace(loaded);
+        running->start();
+    } catch (const std::runtime_error& error) {
+        throw std::runtime_error{
+            fmt::format("{}\n`oavc doctor -c {}` tells more", error.what(), loaded.file)};
+    }
+    Server& server = *running;
     fmt::print("{}ready in {:.0f} ms\n", server.banner(), to_ms(Clock::now() - started));
     std::fflush(stdout);
     fmt::print("{}", server.service_report());

@@ -85,6 +85,7 @@ TEST(Serve, ASecondServerOnTheSamePortSaysSoAndExitsWithOne) {
     Program second{serve(), {"PORT=" + port}, OAVC_SOURCE_DIR};
     EXPECT_EQ(second.wait(), 1);
     EXPECT_THAT(second.output(), HasSubstr(port + " is in use"));
+    EXPECT_THAT(second.output(), HasSubstr("`oavc doctor -c tests/data/serve.ini` tells more"));
     EXPECT_THAT(get(http_port(first.output()), "/health/ready"), HasSubstr("200 OK"));
     first.signal(SIGTERM);
     EXPECT_EQ(first.wait(), 0) << first.output();
