@@ -42,12 +42,12 @@ greeting = Welcome to the bank. We have savings accounts, loans and cards. How c
 )ini";
 
 test::RunningServer server() {
-    const std::uint16_t rtp = test::free_ports(80);
+    const std::uint16_t rtp = test::free_ports(400);
     return test::RunningServer::from_text(
         both_carriers,
         {{"OAVC_TELEPHONY_RTP_PORT_START", std::to_string(rtp)},
-         {"OAVC_TELEPHONY_RTP_PORT_END", std::to_string(rtp + 79)},
-         {"OAVC_LIMITS_MAX_CALLS", "40"}}
+         {"OAVC_TELEPHONY_RTP_PORT_END", std::to_string(rtp + 399)},
+         {"OAVC_LIMITS_MAX_CALLS", "150"}}
     );
 }
 

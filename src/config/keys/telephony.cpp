@@ -80,6 +80,11 @@ std::vector<Key> telephony_keys() {
          Choice{{"off", "optional", "required"}},
          "Encrypted audio (SRTP with keys in the SDP): never, where the other side offers it, or "
          "always, refusing calls without. Keys are as safe as the signalling: use TLS with it."},
+        {"telephony.rtp",
+         "inband_digits",
+         [](Target t) -> Field { return &t.config.rtp.inband_digits; },
+         Boolean{},
+         "Hears keys in the audio itself, of callers whose gateway offers no telephone-event."},
 
         {"telephony.opensips",
          "mode",

@@ -62,6 +62,7 @@ OpensipsTransport::OpensipsTransport(
       changed_{shard.executor()} {
     rtp::RtpLeg::Observer& observer = *this;
     leg_.emplace(shard_, std::move(ports), rtp_.media_timeout, observer);
+    if (rtp_.inband_digits) leg_->hear_tones();
     exchange_.call_began(number_, *this);
 }
 

@@ -22,6 +22,8 @@ struct Config {
     std::vector<std::string> codecs{"opus", "g722", "pcmu", "pcma", "l16"};
     std::string codec_preference{"theirs"};  ///< whose order an answer keeps: theirs, ours
     std::string srtp{"off"};                 ///< off, optional, required
+    /// Keys are heard in the audio of callers who have no telephone-event.
+    bool inband_digits{false};
 
     /// Everything that is wrong, in sentences that say what to change. `max_calls`: what the port
     /// range must hold ([limits] max_calls); 0: not checked.

@@ -90,6 +90,7 @@ void RtpLeg::apply(const sip::NegotiatedAudio& audio) {
     has_frame_ = has_frame_ && !is_held();
     last_heard_ = Clock::now();
     if (first) format_.rate = sip::sample_rate(audio.format());
+    if (first && hears_tones_) inband_.emplace(format_.rate);
     apply_address(audio);
     apply_keys(audio);
     apply_codecs(audio);
@@ -250,7 +251,11 @@ void RtpLeg::on_frame(media::FrameView frame, TimePoint arrived, bool concealed)
     converting_ = convert;
     // We do not hear who told us that he is silent, nor whom we hold: it may be music.
     if (sink_ == nullptr || is_held() || !sip::receives(audio_->direction)) return;
-    sink_->on_frame(convert ? to_sink_->convert(frame) : frame, arrived, concealed);
+    if (convert) frame = to_sink_->convert(frame);
+    if (inband_ && !takes_digits()) {
+        if (const auto digit = inband_->on_frame(frame.samples)) observer_.on_rtp_digit(*digit);
+    }
+    if (sink_ != nullptr) sink_->on_frame(frame, arrived, concealed);
 }
 
 void RtpLeg::on_digit(char digit) noexcept { observer_.on_rtp_digit(digit); }

@@ -4,6 +4,7 @@
 #include "async/tick.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
+#include "media/inband_digits.hpp"
 #include "media/rtcp.hpp"
 #include "media/rtp_receiver.hpp"
 #include "media/rtp_sender.hpp"
@@ -59,6 +60,10 @@ public:
     RtpLeg(const RtpLeg&) = delete;
     RtpLeg& operator=(const RtpLeg&) = delete;
     ~RtpLeg();  ///< says RTCP BYE and closes the sockets
+
+    /// Before the first `apply`: hears keys in the audio itself while telephone-event is not
+    /// negotiated.
+    void hear_tones() noexcept { hears_tones_ = true; }
 
     /// What was negotiated, now or anew. Needed before `attach`. Throws std::bad_alloc, and
     /// std::runtime_error when libsrtp refuses.
@@ -121,11 +126,13 @@ private:
     std::optional<media::RtpSender> sender_;
     std::optional<media::RtcpSession> rtcp_;
     std::optional<SrtpSession> srtp_;
+    std::optional<media::InbandDigits> inband_;
     std::optional<FrameConverter> to_sink_;    ///< for frames of another rate than ours
     std::optional<FrameConverter> to_sender_;  ///< while the codec's rate is another than ours
     // State.
     std::optional<sip::NegotiatedAudio> audio_;
     media::AudioFormat format_;
+    bool hears_tones_{false};
     bool converting_{false};  ///< the latest frame went through to_sink_
     MediaSink* sink_{nullptr};
     bool receiving_{false};

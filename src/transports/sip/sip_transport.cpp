@@ -59,6 +59,7 @@ SipTransport::SipTransport(
       changed_{shard.executor()} {
     rtp::RtpLeg::Observer& observer = *this;
     leg_.emplace(shard_, std::move(ports), rtp.media_timeout, observer);
+    if (rtp.inband_digits) leg_->hear_tones();
     exchange_.call_began(number_, *this);
 }
 

@@ -2,6 +2,8 @@
 #include "transports/rtp/rtp_leg.hpp"
 
 #include "base/bytes.hpp"
+#include "media/dtmf_tone.hpp"
+#include "media/g711.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/fake_opensips.hpp"
 #include "support/opensips_capture.hpp"
@@ -73,6 +75,7 @@ struct Session final : MediaSink, RtpLeg::Observer {
     int stop_after{1'000'000};
     int frames{0};
     bool timed_out{false};
+    std::string digits;
     std::array<media::Sample, 160> speech{};
 
     void on_frame(media::FrameView, TimePoint, bool) noexcept override { ++frames; }
@@ -88,7 +91,7 @@ struct Session final : MediaSink, RtpLeg::Observer {
         shard->context().stop();
     }
     void on_leg_tick(TimePoint) noexcept override {}
-    void on_rtp_digit(char) noexcept override {}
+    void on_rtp_digit(char digit) noexcept override { digits.push_back(digit); }
 };
 
 /// A leg on a shard that the test drives itself.
@@ -122,12 +125,13 @@ protected:
         shard.context().restart();
         shard.context().run();
     }
-    std::string packet(std::uint16_t sequence) const {
+    std::string packet(
+        std::uint16_t sequence, std::array<std::byte, 160> payload = std::array<std::byte, 160>{}
+    ) const {
         media::RtpPacketView view;
         view.sequence_number = sequence;
         view.timestamp = {sequence * 160u};
         view.ssrc = {5};
-        const std::array<std::byte, 160> payload{};
         view.payload = payload;
         std::array<std::byte, 200> buffer;
         return std::string{as_text(*media::build_rtp(view, buffer))};
@@ -137,6 +141,7 @@ protected:
     Session session;
     std::optional<RtpLeg> leg;
     UdpPeer peer;
+    std::uint16_t sent{0};
 };
 
 TEST_F(RtpLegTest, AllocatesNothingPerPacketOrTick) {
@@ -215,6 +220,39 @@ TEST_F(RtpLegTest, OnlyAnAudiblePacketPinsTheAddress) {
     run_ticks(2);
     EXPECT_FALSE(leg->is_pinned());
     EXPECT_EQ(leg->stats().rejected, 3u);
+    leg->detach();
+}
+
+/// The same second of a key's tone, from a caller with telephone-event and from one without.
+TEST_F(RtpLegTest, HearsKeysInTheAudioWhereThereIsNoOtherWay) {
+    const auto press = [this](bool telephone_event) {
+        auto audio = sip::assumed_audio(sip::AudioCodec::pcmu);
+        audio.remote_address = "127.0.0.1";
+        audio.remote_port = peer.port();
+        if (!telephone_event) audio.event_payload_type.reset();
+        leg->apply(audio);
+        if (session.ticks == 0) leg->attach(session);
+        media::DtmfTone tone{'7', narrowband};
+        for (int i = 0; i < 10; ++i) {
+            std::array<media::Sample, 160> samples;
+            tone.fill(samples);
+            std::array<std::byte, 160> payload;
+            media::g711::ulaw_encode(samples, payload);
+            peer.send(packet(++sent, payload), leg->port());
+            run_ticks(1);
+        }
+        for (int i = 0; i < 5; ++i) {
+            std::array<std::byte, 160> silence;
+            silence.fill(std::byte{0xff});
+            peer.send(packet(++sent, silence), leg->port());
+            run_ticks(1);
+        }
+    };
+    leg->hear_tones();
+    press(true);
+    EXPECT_EQ(session.digits, "");
+    press(false);
+    EXPECT_EQ(session.digits, "7");
     leg->detach();
 }
 
