@@ -118,6 +118,7 @@ private:
     asio::awaitable<Result<void>> hold(bool held);
     asio::awaitable<void> answer(CallCommand command, std::function<void(error_code)> done);
     void control(std::string_view what, const error_code& outcome);
+    void collect(const services::KeypadRequest& request, TimePoint now);
     void keyed(const std::string& entry, TimePoint now);
     void update_hold(TimePoint now);
 

@@ -146,15 +146,13 @@ std::vector<Key> conversation_keys() {
          [](Target t) -> Field { return &t.config.pipeline.turns.last_word_pause; },
          Duration{0ms, 5s},
          "Between our last word and hanging up or transferring: the other side's jitter buffer "
-         "still "
-         "plays it."},
+         "still plays it."},
         {"turns",
          "last_word_timeout",
          [](Target t) -> Field { return &t.config.pipeline.turns.last_word_timeout; },
          Duration{0ms, 1min},
          "A carrier that does not confirm that our last word was heard is believed to have played "
-         "it "
-         "after this."},
+         "it after this."},
         {"turns",
          "longest_action",
          [](Target t) -> Field { return &t.config.pipeline.turns.longest_action; },
@@ -171,8 +169,7 @@ std::vector<Key> conversation_keys() {
          [](Target t) -> Field { return &t.agent.match; },
          Pattern{},
          "Only in `[agent.NAME]`: a regular expression (ECMAScript). The agent takes calls whose "
-         "dialled "
-         "number or user contains a match; `^` and `$` tie it to the whole."},
+         "dialled number or user contains a match; `^` and `$` tie it to the whole."},
         {"agent",
          "greeting",
          [](Target t) -> Field { return &t.agent.greeting; },
