@@ -1,3 +1,4 @@
+#include "async/run_blocking.hpp"
 #include "support/session_test.hpp"
 
 namespace oavc::pipeline {
