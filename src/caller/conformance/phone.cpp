@@ -128,6 +128,15 @@ Written Phone::cancel(const Written& invite) const {
     return out;
 }
 
+Written Phone::ack_of(const Written& invite, const Heard& refusal) const {
+    auto out = cancel(invite);
+    out.start_line.replace(0, 6, "ACK");
+    out.set("To", refusal.header("To"));
+    const auto number = out.header("CSeq");
+    out.set("CSeq", number.substr(0, number.find(' ')) + " ACK");
+    return out;
+}
+
 std::string Phone::address_lines() const {
     const bool v6 = remote_.is_v6();
     return fmt::format("IN IP{} {}", v6 ? 6 : 4, local_ip());
@@ -281,6 +290,13 @@ std::optional<Heard> Phone::response(const Written& request, TimePoint until) {
     }
 }
 
+std::optional<Heard> Phone::final_response(const Written& request, TimePoint until) {
+    auto heard = response(request, until);
+    while (heard && heard->status < 200)
+        heard = response(request, until);
+    return heard;
+}
+
 std::optional<Heard> Phone::try_ask(const Written& request, milliseconds patience) {
     const bool invite = request.start_line.starts_with("INVITE ");
     const TimePoint until = Clock::now() + patience;
@@ -300,15 +316,7 @@ std::optional<Heard> Phone::try_ask(const Written& request, milliseconds patienc
             if (invite) repeats = false;  // §17.1.1.2
             continue;
         }
-        if (invite && heard->status >= 300) {
-            // §17.1.1.3: the ACK of a refusal belongs to the INVITE's transaction.
-            auto refused = cancel(request);
-            refused.start_line.replace(0, 6, "ACK");
-            refused.set("To", heard->header("To"));
-            auto& number = refused.headers.back().second;
-            number.replace(number.find(' '), std::string::npos, " ACK");
-            send(refused);
-        }
+        if (invite && heard->status >= 300) send(ack_of(request, *heard));
         return heard;
     }
     return std::nullopt;

@@ -33,6 +33,8 @@ public:
     /// Of the 2xx to the latest INVITE.
     Written ack(std::string body = {});
     Written cancel(const Written& invite) const;
+    /// The ACK of a refusal: it belongs to the INVITE's transaction (RFC 3261 §17.1.1.3).
+    Written ack_of(const Written& invite, const Heard& refusal) const;
 
     /// An offer of `formats` ("0 8 101") with the rtpmaps of the known ones, and more lines.
     std::string sdp(std::string_view formats = "0 8 101", std::string_view more = "a=sendrecv\r\n")
@@ -47,6 +49,11 @@ public:
     std::optional<Heard> response(const Written& request, TimePoint until);
     std::optional<Heard> response(const Written& request) {
         return response(request, Clock::now() + target_.timeout);
+    }
+    /// The same, beyond provisional ones.
+    std::optional<Heard> final_response(const Written& request, TimePoint until);
+    std::optional<Heard> final_response(const Written& request) {
+        return final_response(request, Clock::now() + target_.timeout);
     }
     /// Sends, repeats, and waits for the final response. None is a failure.
     Heard ask(const Written& request);

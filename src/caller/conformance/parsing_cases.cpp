@@ -1,14 +1,14 @@
 #include "base/random.hpp"
 #include "caller/conformance/case_list.hpp"
+#include "caller/conformance/checks.hpp"
 #include "caller/conformance/phone.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
+#include <functional>
 
-// What must be understood, what must be refused, and what must not do harm; TCP; session timers.
+// What must be understood, what must be refused, and what must not do harm.
 
 namespace oavc::caller::conformance {
 
@@ -39,10 +39,10 @@ void run_bent(const Bent& bent, const Target& target) {
     const bool silence_is_right =
         std::find(bent.statuses.begin(), bent.statuses.end(), 0) != bent.statuses.end();
     phone.send_text(text);
-    std::optional<Heard> last;
     const TimePoint until =
         Clock::now() + (silence_is_right ? milliseconds{1'000} : target.timeout);
     // By CSeq and Via alone: what else came back is what the case may have damaged.
+    std::optional<Heard> last;
     while (!last || last->status < 200) {
         const auto heard = phone.response(request, until);
         if (!heard) break;
@@ -50,14 +50,7 @@ void run_bent(const Bent& bent, const Target& target) {
     }
     const int status = last ? last->status : 0;
     if (status >= 200 && status < 300 && bent.method == "INVITE") phone.send(phone.ack());
-    if (status >= 300 && bent.method == "INVITE") {
-        auto ack = phone.cancel(request);
-        ack.start_line.replace(0, 6, "ACK");
-        ack.set("To", last->header("To"));
-        const auto number = ack.header("CSeq");
-        ack.set("CSeq", number.substr(0, number.find(' ')) + " ACK");
-        phone.send(ack);
-    }
+    if (status >= 300 && bent.method == "INVITE") phone.send(phone.ack_of(request, *last));
     expect(
         std::find(bent.statuses.begin(), bent.statuses.end(), status) != bent.statuses.end(),
         fmt::format(
@@ -498,11 +491,6 @@ void throw_at(const Target& target, const std::vector<std::string>& datagrams) {
     Phone{target, false}.expect_alive();
 }
 
-void expect_tcp_ok(const std::optional<Heard>& heard, std::string_view what) {
-    expect(heard.has_value(), fmt::format("no response {}", what));
-    expect(heard->status == 200, fmt::format("{} {}", heard->what(), what));
-}
-
 }  // namespace
 
 std::vector<Case> parsing_cases() {
@@ -520,10 +508,7 @@ std::vector<Case> parsing_cases() {
         [](const Target& target) {
             std::vector<std::string> junk;
             for (int i = 0; i < 2'000; ++i) {
-                std::string bytes(random_u32() % 600, '\0');
-                for (char& c : bytes)
-                    c = static_cast<char>(random_u32());
-                junk.push_back(std::move(bytes));
+                junk.push_back(random_bytes(random_u32() % 600));
             }
             throw_at(target, junk);
         }
@@ -532,22 +517,20 @@ std::vector<Case> parsing_cases() {
         "half-messages",
         "RFC 3261 §18.3",
         "an INVITE cut off anywhere does no harm",
-        [](const Target& target) {
-            Phone phone{target, false};
+        with_udp_phone([](Phone& phone) {
             const auto text = phone.invite().text();
             std::vector<std::string> cut;
             // Up to the empty line: from there on it is a call.
             for (std::size_t size = 0; size < text.find("\r\n\r\n"); size += 3)
                 cut.push_back(text.substr(0, size));
-            throw_at(target, cut);
-        }
+            throw_at(phone.target(), cut);
+        })
     );
     list.must(
         "flipped-bits",
         "RFC 3261 §18.3, §26.1",
         "a thousand OPTIONS with damaged octets do no harm",
-        [](const Target& target) {
-            Phone phone{target, false};
+        with_udp_phone([](Phone& phone) {
             std::vector<std::string> damaged;
             for (int i = 0; i < 1'000; ++i) {
                 auto text = phone.request("OPTIONS").text();
@@ -555,19 +538,18 @@ std::vector<Case> parsing_cases() {
                     text[random_u32() % text.size()] = static_cast<char>(random_u32());
                 damaged.push_back(std::move(text));
             }
-            throw_at(target, damaged);
-        }
+            throw_at(phone.target(), damaged);
+        })
     );
     list.must(
         "huge",
         "RFC 3261 §18.1.1",
         "a datagram of 60 000 octets does no harm",
-        [](const Target& target) {
-            Phone phone{target, false};
+        with_udp_phone([](Phone& phone) {
             auto options = phone.request("OPTIONS");
             options.add("Subject", std::string(59'000, 'h'));
-            throw_at(target, {options.text()});
-        }
+            throw_at(phone.target(), {options.text()});
+        })
     );
     list.must(
         "keep-alive",
@@ -579,287 +561,6 @@ std::vector<Case> parsing_cases() {
             );
         }
     );
-    return list.take();
-}
-
-std::vector<Case> transport_cases() {
-    CaseList list{"transport"};
-    list.must(
-        "tcp-options",
-        "RFC 3261 §18",
-        "OPTIONS over TCP is answered on its connection",
-        [](const Target& target) {
-            Phone phone{target, true};
-            expect(phone.ask(phone.request("OPTIONS")).status == 200, "not 200");
-        }
-    );
-    list.must(
-        "tcp-call",
-        "RFC 3261 §18",
-        "a call over TCP: INVITE, 200, ACK, BYE",
-        [](const Target& target) {
-            Phone phone{target, true};
-            phone.call();
-            phone.hang_up();
-        }
-    );
-    list.must(
-        "tcp-two-in-one",
-        "RFC 3261 §18.3",
-        "two requests in one segment are both answered",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto one = phone.request("OPTIONS");
-            const auto two = phone.request("OPTIONS");
-            phone.send_text(one.text() + two.text());
-            expect_tcp_ok(phone.response(one), "to the first");
-            expect_tcp_ok(phone.response(two), "to the second");
-        }
-    );
-    list.must(
-        "tcp-one-in-many",
-        "RFC 3261 §18.3",
-        "a request in many segments is put together",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto invite = phone.invite();
-            const auto text = invite.text();
-            for (std::size_t at = 0; at < text.size(); at += 37) {
-                phone.stream()->write(text.substr(at, 37));
-                if (at % 111 == 0) phone.listen(Clock::now() + 2ms);
-            }
-            auto heard = phone.response(invite);
-            while (heard && heard->status < 200)
-                heard = phone.response(invite);
-            expect_tcp_ok(heard, "to the INVITE");
-            phone.send(phone.ack());
-            phone.hang_up();
-        }
-    );
-    list.must(
-        "tcp-leading-crlf",
-        "RFC 3261 §7.5",
-        "empty lines before a request are ignored",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto options = phone.request("OPTIONS");
-            phone.send_text("\r\n" + options.text());
-            expect_tcp_ok(phone.response(options), "");
-        }
-    );
-    list.should(
-        "tcp-keep-alive",
-        "RFC 5626 §4.4.1",
-        "CRLF CRLF is answered CRLF",
-        [](const Target& target) {
-            Phone phone{target, true};
-            phone.stream()->write("\r\n\r\n");
-            const auto pong = phone.stream()->read(Clock::now() + target.timeout);
-            expect(pong == "\r\n", pong.empty() ? "no pong" : "something else came");
-        }
-    );
-    list.must(
-        "tcp-no-length",
-        "RFC 3261 §18.3, §20.14",
-        "a request without Content-Length is refused, or read as having no body",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto options = phone.request("OPTIONS");
-            const auto text = options.text();
-            const auto at = text.find("Content-Length:");
-            phone.send_text(text.substr(0, at) + text.substr(text.find("\r\n", at) + 2));
-            const auto heard = phone.response(options, Clock::now() + 2s);
-            expect(
-                !heard || heard->status == 400 || heard->status == 200, heard ? heard->what() : ""
-            );
-            phone.expect_alive();
-        }
-    );
-    list.must(
-        "tcp-junk",
-        "RFC 3261 §18.3, §26.1",
-        "junk on a connection does no harm to others",
-        [](const Target& target) {
-            Phone other{target, true};
-            Phone phone{target, true};
-            std::string junk(20'000, '\0');
-            for (char& c : junk)
-                c = static_cast<char>(random_u32());
-            phone.stream()->write(junk);
-            expect(other.ask(other.request("OPTIONS")).status == 200, "another connection broke");
-        }
-    );
-    list.must(
-        "tcp-endless-header",
-        "RFC 3261 §26.1",
-        "a header without end is cut off: the connection is closed, others go on",
-        [](const Target& target) {
-            Phone phone{target, true};
-            phone.stream()->write("OPTIONS sip:x@y SIP/2.0\r\nSubject: ");
-            const std::string more(64 * 1'024, 'x');
-            const TimePoint until = Clock::now() + target.timeout;
-            for (int i = 0; i < 64 && !phone.stream()->ended(); ++i)
-                phone.stream()->write(more);
-            while (!phone.stream()->ended() && Clock::now() < until)
-                static_cast<void>(phone.stream()->read(until));
-            expect(phone.stream()->ended(), "4 MiB of header were taken");
-            phone.expect_alive();
-        }
-    );
-    list.must(
-        "tcp-abrupt",
-        "RFC 3261 §18.4",
-        "a connection that breaks inside a request does no harm",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto text = phone.invite().text();
-            phone.stream()->write(text.substr(0, text.size() / 2));
-            phone.stream()->reset();
-            phone.expect_alive();
-        }
-    );
-    list.must(
-        "tcp-no-repeats",
-        "RFC 3261 §17.2.1",
-        "over TCP a refusal is not repeated",
-        [](const Target& target) {
-            Phone phone{target, true};
-            const auto invite = phone.invite(phone.sdp("77", "a=rtpmap:77 NOBODY/8000\r\n"));
-            phone.send(invite);
-            auto heard = phone.response(invite);
-            while (heard && heard->status < 200)
-                heard = phone.response(invite);
-            expect(heard && heard->status >= 300, "an impossible offer was not refused");
-            expect(!phone.response(invite, Clock::now() + 1'200ms), "the refusal was repeated");
-        }
-    );
-    list.must(
-        "tcp-many",
-        "RFC 3261 §18",
-        "twenty connections at once are all answered",
-        [](const Target& target) {
-            std::vector<std::unique_ptr<Phone>> phones;
-            std::vector<Written> asked;
-            for (int i = 0; i < 20; ++i) {
-                phones.push_back(std::make_unique<Phone>(target, true));
-                asked.push_back(phones.back()->request("OPTIONS"));
-                phones.back()->send(asked.back());
-            }
-            for (std::size_t i = 0; i < phones.size(); ++i)
-                expect_tcp_ok(phones[i]->response(asked[i]), "on one of them");
-        }
-    );
-    list.must(
-        "udp-big",
-        "RFC 3261 §18.1.1",
-        "a request of 4 KB that comes by UDP all the same is taken",
-        [](const Target& target) {
-            Phone phone{target, false};
-            auto invite = phone.invite();
-            for (int i = 0; i < 4; ++i)
-                invite.add("X-Large", std::string(900, 'l'));
-            phone.call(invite);
-            phone.hang_up();
-        }
-    );
-    return list.take();
-}
-
-std::vector<Case> timer_cases() {
-    CaseList list{"timers"};
-    const auto timed_invite = [](Phone& phone, const std::string& expires) {
-        auto invite = phone.invite();
-        invite.add("Supported", "timer");
-        invite.add("Session-Expires", expires);
-        return invite;
-    };
-    const auto agreed = [](const Heard& ok) {
-        if (!ok.has("Session-Expires")) throw NotOffered{"the target keeps no session timer"};
-        return ok.header("Session-Expires");
-    };
-    list.must(
-        "agreed",
-        "RFC 4028 §9",
-        "a session timer that is asked for is agreed on: not longer, with its refresher",
-        [=](const Target& target) {
-            Phone phone{target};
-            const auto value = agreed(phone.call(timed_invite(phone, "1800")));
-            const int seconds = std::atoi(value.c_str());
-            expect(seconds > 0 && seconds <= 1'800, "Session-Expires: " + value);
-            expect(!parameter(value, "refresher").empty(), "no refresher: " + value);
-            phone.hang_up();
-        }
-    );
-    list.must(
-        "refresher-uac",
-        "RFC 4028 §9",
-        "a caller who wants to refresh may; the 200 then requires timer",
-        [=](const Target& target) {
-            Phone phone{target};
-            const auto ok = phone.call(timed_invite(phone, "1800;refresher=uac"));
-            const auto value = agreed(ok);
-            expect(parameter(value, "refresher") == "uac", "refresher changed: " + value);
-            expect(ok.header("Require").find("timer") != std::string::npos, "no Require: timer");
-            phone.hang_up();
-        }
-    );
-    list.must(
-        "refresher-uas",
-        "RFC 4028 §9",
-        "a caller who wants the called to refresh gets that",
-        [=](const Target& target) {
-            Phone phone{target};
-            const auto value = agreed(phone.call(timed_invite(phone, "1800;refresher=uas")));
-            expect(parameter(value, "refresher") == "uas", "refresher changed: " + value);
-            phone.hang_up();
-        }
-    );
-    list.must(
-        "too-small",
-        "RFC 4028 §9, §6",
-        "an interval below the minimum gets 422 with Min-SE",
-        [=](const Target& target) {
-            Phone phone{target};
-            const auto heard = phone.ask(timed_invite(phone, "30"));
-            if (heard.status == 200) {
-                phone.send(phone.ack());
-                static_cast<void>(agreed(heard));
-            }
-            expect(heard.status == 422, heard.what() + " instead of 422");
-            expect(std::atoi(heard.header("Min-SE").c_str()) >= 90, "no Min-SE of 90 or more");
-        }
-    );
-    list.must(
-        "not-asked",
-        "RFC 4028 §9",
-        "nobody who does not know session timers is required to",
-        [](const Target& target) {
-            Phone phone{target};
-            const auto ok = phone.call();
-            expect(ok.header("Require").find("timer") == std::string::npos, "Require: timer");
-            phone.hang_up();
-        }
-    );
-    for (const std::string method : {"INVITE", "UPDATE"}) {
-        list.must(
-            "refresh-by-" + lower(method),
-            "RFC 4028 §10",
-            "a refresh by " + method + " gets 200 with Session-Expires",
-            [=](const Target& target) {
-                Phone phone{target};
-                static_cast<void>(agreed(phone.call(timed_invite(phone, "1800;refresher=uac"))));
-                auto refresh = method == "INVITE" ? phone.invite() : phone.request("UPDATE");
-                refresh.add("Supported", "timer");
-                refresh.add("Session-Expires", "1800;refresher=uac");
-                const auto heard = phone.ask(refresh);
-                if (heard.status == 405 || heard.status == 501) throw NotOffered{"no UPDATE"};
-                expect(heard.status == 200, heard.what());
-                if (method == "INVITE") phone.send(phone.ack());
-                expect(heard.has("Session-Expires"), "the timer is gone");
-                phone.hang_up();
-            }
-        );
-    }
     return list.take();
 }
 
