@@ -5,6 +5,7 @@
 #include "app/cli.hpp"
 #include "app/options.hpp"
 #include "app/resolve.hpp"
+#include "async/pulse.hpp"
 #include "async/run_blocking.hpp"
 #include "async/shard_pool.hpp"
 #include "async/task_group.hpp"
@@ -25,12 +26,14 @@
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/signal_set.hpp>
+#include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <fmt/format.h>
 #include <sys/resource.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
@@ -147,6 +150,7 @@ struct Server::Parts {
         : file{loaded.file},
           config{resolved(loaded.config)},
           shards{or_cores(config.pipeline.limits.shards)},
+          pulse{shards},
           workers{or_cores(config.pipeline.limits.workers), config.pipeline.limits.worker_queue},
           vad{make_vad(config.pipeline.vad)},
           services{config.services, workers, &metrics},
@@ -160,7 +164,8 @@ struct Server::Parts {
               pipeline::Services{*stt, *llm, *tts, *vad, emergency_tts.get()},
               shards,
               {&calls},
-              log},
+              log,
+              &pulse},
           chores{
               shards[0].executor(),
               [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
@@ -169,32 +174,42 @@ struct Server::Parts {
           outgoing{config.pipeline.outgoing, agent_names(config.pipeline), log},
           api{config.api, calls, &manager, &outgoing} {}
 
+    /// Whether a restart would help: a shard that is stuck carries its calls no more.
     asio::awaitable<net::HttpResponse> live() const {
-        co_return json(
-            200,
-            fmt::format(
-                R"({{"status":"alive","version":"{}","instance":"{}"}})", OAVC_VERSION, instance
-            )
-        );
+        const TimePoint now = Clock::now();
+        const auto stuck = pulse.stuck(now);
+        boost::json::object body{
+            {"status", stuck ? "stuck" : "alive"},
+            {"version", OAVC_VERSION},
+            {"instance", instance},
+            {"shards", shards.size()},
+            {"lag_ms", std::round(to_ms(pulse.worst_lag(now)) * 10) / 10},
+        };
+        if (stuck) body["stuck_shard"] = *stuck;
+        co_return json(stuck ? 503 : 200, net::json_text(body));
     }
 
+    /// Whether a new call should come here.
     asio::awaitable<net::HttpResponse> ready() const {
-        const bool usable = health.usable();
-        const char* status = manager.draining() ? "draining"
-                             : !running.load()  ? "starting"
-                             : !usable          ? "unavailable"
-                                                : "ready";
-        const bool yes = running.load() && !manager.draining() && usable;
-        co_return json(
-            yes ? 200 : 503,
-            fmt::format(
-                R"({{"status":"{}","active_calls":{},"max_calls":{},"services":[{}]}})",
-                status,
-                manager.active_calls(),
-                manager.max_calls(),
-                services_json(health.snapshot())
-            )
+        const auto refusal = manager.closed();
+        boost::json::array reasons;
+        if (!running.load()) reasons.push_back("starting");
+        if (refusal) {
+            const auto word = to_string(*refusal);
+            reasons.push_back(boost::json::string_view{word.data(), word.size()});
+        }
+        if (!health.usable()) reasons.push_back("unavailable");
+        const auto places = manager.admission();
+        const auto* const first = reasons.empty() ? nullptr : &reasons.front().get_string();
+        std::string body = fmt::format(
+            R"({{"status":"{}","reasons":{},"active_calls":{},"max_calls":{},"services":[{}]}})",
+            first == nullptr ? "ready" : std::string_view{first->data(), first->size()},
+            net::json_text(reasons),
+            places.active,
+            places.capacity,
+            services_json(health.snapshot())
         );
+        co_return json(reasons.empty() ? 200 : 503, std::move(body));
     }
 
     /// With a fallback, one carrier that works is enough: a listener that cannot start is left out.
@@ -230,9 +245,18 @@ struct Server::Parts {
     asio::awaitable<net::HttpResponse> metrics_text() {
         {
             const std::lock_guard lock{scrape};
-            calls_active.set(static_cast<double>(manager.active_calls()));
-            calls_total.add(static_cast<double>(manager.total_calls()) - calls_total.value());
-            calls_refused.add(static_cast<double>(manager.refused_calls()) - calls_refused.value());
+            const auto places = manager.admission();
+            const auto active = static_cast<double>(places.active);
+            const auto capacity = static_cast<double>(places.capacity);
+            calls_active.set(active);
+            calls_capacity.set(capacity);
+            calls_ratio.set(capacity > 0 ? active / capacity : 1);
+            calls_total.add(static_cast<double>(places.admitted) - calls_total.value());
+            for (std::size_t i = 0; i < calls_refused.size(); ++i) {
+                calls_refused[i].add(
+                    static_cast<double>(places.refused[i]) - calls_refused[i].value()
+                );
+            }
         }
         health.publish();
         net::HttpResponse response;
@@ -254,9 +278,19 @@ struct Server::Parts {
         metrics.gauge("oavc_build_info", "1; what runs.", {{"version", OAVC_VERSION}}).set(1);
         calls_active = metrics.gauge("oavc_calls_active", "Calls that run now.");
         calls_total = metrics.counter("oavc_calls_total", "Calls that were admitted.");
-        calls_refused = metrics.counter(
-            "oavc_calls_refused_total", "Calls that were refused: too many, or draining."
+        calls_capacity = metrics.gauge(
+            "oavc_calls_capacity", "Calls that this instance carries at most: [limits] max_calls."
         );
+        calls_ratio = metrics.gauge(
+            "oavc_calls_capacity_ratio", "Active calls over capacity, 0 to 1: what to scale by."
+        );
+        for (const auto refusal : transports::refusals) {
+            calls_refused[static_cast<std::size_t>(refusal)] = metrics.counter(
+                "oavc_calls_refused_total",
+                "Calls that were refused, by reason.",
+                {{"reason", std::string{to_string(refusal)}}}
+            );
+        }
     }
 
     const std::string file;
@@ -266,12 +300,15 @@ struct Server::Parts {
     log::Logger log;
     api::CallLog calls;
     async::ShardPool shards;
+    async::Pulse pulse;
     async::WorkerPool workers;
     std::shared_ptr<const media::VadFactory> vad;  ///< shared with the calls' engines: weights
     metrics::Registry metrics;
     metrics::Gauge calls_active;
     metrics::Counter calls_total;
-    metrics::Counter calls_refused;
+    metrics::Gauge calls_capacity;
+    metrics::Gauge calls_ratio;
+    std::array<metrics::Counter, std::size(transports::refusals)> calls_refused;  ///< by Refusal
     std::mutex scrape;  ///< counters are brought up to date by one at a time
     services::ServiceFactory services;
     std::unique_ptr<services::SttService> stt;
@@ -319,6 +356,7 @@ void Server::start() {
     Parts& parts = *parts_;
     parts.shards.start();
     parts.shards_running = true;
+    parts.pulse.start();
     parts.health.start();
     try {
         parts.start_listeners();
@@ -469,6 +507,7 @@ void Server::stop() {
     parts.health.stop();
     parts.shards[0].post([&parts] { parts.chores.cancel(); });
     async::run_blocking(parts.shards[0], parts.chores.join());
+    parts.pulse.stop();
     parts.workers.stop();
     parts.shards.drain_and_join();
     parts.shards_running = false;

@@ -57,6 +57,9 @@ struct OutgoingConfig {
 /// [limits]
 struct LimitsConfig {
     std::size_t max_calls{200};
+    std::size_t max_calls_per_caller{0};  ///< 0: no limit
+    /// Later than this, packets are skipped (async::TickWheel). 0: calls are admitted anyhow.
+    milliseconds max_lag{200};
     std::size_t shards{0};   ///< 0: one per core
     std::size_t workers{0};  ///< 0: one per core
     std::size_t worker_queue{1024};

@@ -27,9 +27,25 @@ struct PipelineManager::ShardSessions {
     std::vector<Session*> running;
 };
 
-/// The agents' compiled patterns, in order.
-struct PipelineManager::Agents {
-    std::vector<std::pair<std::regex, const AgentConfig*>> patterns;
+/// What calls are made from. Nothing but the phrases changes after it was made.
+struct PipelineManager::Plan {
+    Plan(Config c, Services s, std::shared_ptr<const void> o)
+        : config{std::move(c)}, services{s}, owner{std::move(o)} {
+        for (const AgentConfig& agent : config.agents) {
+            if (agent.match.empty()) continue;
+            patterns.emplace_back(std::regex{agent.match, std::regex::ECMAScript}, &agent);
+        }
+    }
+    Plan(const Plan&) = delete;
+    Plan& operator=(const Plan&) = delete;
+
+    const AgentConfig& agent_for(const transports::CallInfo& call) const;
+
+    const Config config;
+    const Services services;
+    const std::shared_ptr<const void> owner;  ///< of the services
+    PhraseCache phrases;
+    std::vector<std::pair<std::regex, const AgentConfig*>> patterns;  ///< in order
 };
 
 PipelineManager::PipelineManager(
@@ -37,53 +53,59 @@ PipelineManager::PipelineManager(
     Services services,
     async::ShardPool& shards,
     std::vector<CallObserver*> observers,
-    log::Logger log
+    log::Logger log,
+    const async::Pulse* pulse
 )
-    : config_{std::move(config)},
-      services_{services},
-      shards_{shards},
+    : shards_{shards},
       observers_{std::move(observers)},
       log_{std::move(log)},
-      agents_{std::make_unique<Agents>()} {
+      pulse_{pulse},
+      admission_{config.limits},
+      plan_{std::make_shared<Plan>(std::move(config), services, nullptr)} {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
         sessions_.push_back(std::make_unique<ShardSessions>());
-    }
-    for (const AgentConfig& agent : config_.agents) {
-        if (agent.match.empty()) continue;
-        agents_->patterns.emplace_back(std::regex{agent.match, std::regex::ECMAScript}, &agent);
     }
 }
 
 PipelineManager::~PipelineManager() = default;
 
-transports::AdmissionSlot PipelineManager::admit() noexcept {
-    if (!draining()) {
-        auto active = active_.load(std::memory_order_relaxed);
-        while (active < config_.limits.max_calls) {
-            if (active_.compare_exchange_weak(active, active + 1, std::memory_order_relaxed)) {
-                total_.fetch_add(1, std::memory_order_relaxed);
-                return transports::AdmissionSlot{*this};
-            }
-        }
-    }
-    refused_.fetch_add(1, std::memory_order_relaxed);
-    return {};
+Clock::duration PipelineManager::lag() const noexcept {
+    return pulse_ == nullptr ? Clock::duration{0} : pulse_->worst_lag(Clock::now());
 }
 
-void PipelineManager::release_slot() noexcept { active_.fetch_sub(1, std::memory_order_relaxed); }
+Result<transports::AdmissionSlot, transports::Refusal> PipelineManager::admit(
+    const transports::CallOffer& offer
+) noexcept {
+    return admission_.ask(offer, lag());
+}
 
-const AgentConfig& PipelineManager::agent_for(const transports::CallInfo& call) const {
-    for (const AgentConfig& agent : config_.agents) {
+std::shared_ptr<PipelineManager::Plan> PipelineManager::plan() const {
+    const std::lock_guard lock{plan_mutex_};
+    return plan_;
+}
+
+void PipelineManager::adopt(Config config, Services services, std::shared_ptr<const void> owner) {
+    const LimitsConfig limits = config.limits;
+    auto fresh = std::make_shared<Plan>(std::move(config), services, std::move(owner));
+    {
+        const std::lock_guard lock{plan_mutex_};
+        plan_.swap(fresh);
+    }
+    admission_.set_limits(limits);
+}
+
+const AgentConfig& PipelineManager::Plan::agent_for(const transports::CallInfo& call) const {
+    for (const AgentConfig& agent : config.agents) {
         if (!call.agent.empty() && agent.name == call.agent) return agent;
     }
     const auto dialled = call.to.substr(0, longest_matched);
-    for (const auto& [pattern, agent] : agents_->patterns) {
+    for (const auto& [pattern, agent] : patterns) {
         if (std::regex_search(dialled, pattern)) return *agent;
     }
-    for (const AgentConfig& agent : config_.agents) {
+    for (const AgentConfig& agent : config.agents) {
         if (agent.match.empty()) return agent;
     }
-    return config_.agents.back();
+    return config.agents.back();
 }
 
 asio::awaitable<void> PipelineManager::run_call(
@@ -91,9 +113,12 @@ asio::awaitable<void> PipelineManager::run_call(
     std::unique_ptr<transports::Transport> transport,
     transports::AdmissionSlot slot
 ) {
-    const AgentConfig& agent = agent_for(transport->info());
+    const auto made_from = plan();
+    const AgentConfig& agent = made_from->agent_for(transport->info());
     SessionContext context{
-        config_, agent, services_, phrases_, observers_, log_, [] { return Clock::now(); }};
+        made_from->config, agent, made_from->services, made_from->phrases, observers_, log_, [] {
+            return Clock::now();
+        }};
     Session session{shard, std::move(transport), std::move(context)};
     auto& running = sessions_[shard.index()]->running;
     running.push_back(&session);
@@ -184,8 +209,14 @@ asio::awaitable<Result<void>> PipelineManager::command(
 }
 
 asio::awaitable<void> PipelineManager::make_phrases(async::Shard& shard) {
+    const auto made = plan();
     co_await pipeline::make_phrases(
-        shard, services_.tts, services_.emergency_tts, config_.agents, phrases_, log_
+        shard,
+        made->services.tts,
+        made->services.emergency_tts,
+        made->config.agents,
+        made->phrases,
+        log_
     );
 }
 

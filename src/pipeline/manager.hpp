@@ -1,9 +1,11 @@
 #pragma once
 
+#include "async/pulse.hpp"
 #include "async/shard_pool.hpp"
 #include "base/time.hpp"
 #include "media/vad.hpp"
 #include "observability/log.hpp"
+#include "pipeline/admission.hpp"
 #include "pipeline/call_command.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/events.hpp"
@@ -13,13 +15,12 @@
 #include "services/tts/tts.hpp"
 #include "transports/listener.hpp"
 
-#include <atomic>
 #include <cstddef>
-#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,7 +28,7 @@ namespace oavc::pipeline {
 
 class Session;
 
-/// What every call is built from. Borrowed: the composition root outlives the manager.
+/// What every call is built from. Borrowed: they outlive the calls that began with them.
 struct Services {
     services::SttService& stt;
     services::LlmService& llm;
@@ -38,23 +39,24 @@ struct Services {
 
 /// Orchestrates calls: admits them, makes one Session for each, and ends them in an orderly way.
 /// Thread: any; each Session lives on its call's shard.
-class PipelineManager final : public transports::CallHandler,
-                              public CallCommands,
-                              private transports::AdmissionSlot::Owner {
+class PipelineManager final : public transports::CallHandler, public CallCommands {
 public:
-    /// `observers` get every call's events; borrowed, thread-safe.
+    /// `observers` get every call's events; borrowed, thread-safe. `pulse` tells how late audio is;
+    /// borrowed. Null: it never is.
     PipelineManager(
         Config config,
         Services services,
         async::ShardPool& shards,
         std::vector<CallObserver*> observers,
-        log::Logger log
+        log::Logger log,
+        const async::Pulse* pulse = nullptr
     );
     PipelineManager(const PipelineManager&) = delete;
     PipelineManager& operator=(const PipelineManager&) = delete;
     ~PipelineManager();
 
-    transports::AdmissionSlot admit() noexcept override;
+    Result<transports::AdmissionSlot, transports::Refusal> admit(const transports::CallOffer& offer
+    ) noexcept override;
     asio::awaitable<void> run_call(
         async::Shard& shard,
         std::unique_ptr<transports::Transport> transport,
@@ -67,46 +69,45 @@ public:
     /// Makes the agents' fixed sentences ready (PhraseCache). Ends when all are; cancellable.
     asio::awaitable<void> make_phrases(async::Shard& shard);
 
+    /// From now on new calls are made from these; running ones keep what they began with. `owner`
+    /// is held as long as one of these calls runs, and may be let go on any thread. Throws
+    /// std::regex_error on an agent's pattern that is none.
+    void adopt(Config config, Services services, std::shared_ptr<const void> owner);
+
     /// Admits nobody from now on. Running calls go on.
-    void begin_drain() noexcept { draining_.store(true, std::memory_order_relaxed); }
-    bool draining() const noexcept { return draining_.load(std::memory_order_relaxed); }
+    void begin_drain() noexcept { admission_.begin_drain(); }
+    bool draining() const noexcept { return admission_.draining(); }
 
     /// Makes every running call say its goodbye and hang up.
     void say_goodbye();
 
-    std::size_t active_calls() const noexcept { return active_.load(std::memory_order_relaxed); }
-    std::uint64_t total_calls() const noexcept { return total_.load(std::memory_order_relaxed); }
-    std::uint64_t refused_calls() const noexcept {
-        return refused_.load(std::memory_order_relaxed);
-    }
-    std::size_t max_calls() const noexcept { return config_.limits.max_calls; }
+    /// Why a new call would be refused now.
+    std::optional<transports::Refusal> closed() const noexcept { return admission_.closed(lag()); }
+    Admission::Stats admission() const noexcept { return admission_.stats(); }
+    std::size_t active_calls() const noexcept { return admission_.stats().active; }
 
 private:
-    void release_slot() noexcept override;
-    const AgentConfig& agent_for(const transports::CallInfo& call) const;
-
     struct ShardSessions;
+    struct Plan;
+
+    Clock::duration lag() const noexcept;
+    std::shared_ptr<Plan> plan() const;
 
     // Given to us.
-    const Config config_;
-    Services services_;
     async::ShardPool& shards_;
     std::vector<CallObserver*> observers_;
     log::Logger log_;
+    const async::Pulse* const pulse_;
     // Owned.
-    PhraseCache phrases_;
+    Admission admission_;
     // One list of running sessions per shard, touched only on that shard.
     std::vector<std::unique_ptr<ShardSessions>> sessions_;
-    struct Agents;
-    std::unique_ptr<Agents> agents_;
+    /// What new calls are made from; shared with the calls that began with it.
+    std::shared_ptr<Plan> plan_;
+    mutable std::mutex plan_mutex_;
     /// On which shard a call runs, by its session's id and by the carrier's.
     std::mutex where_mutex_;
     std::map<std::string, std::size_t, std::less<>> where_;
-    // State.
-    std::atomic<std::size_t> active_{0};
-    std::atomic<std::uint64_t> total_{0};
-    std::atomic<std::uint64_t> refused_{0};
-    std::atomic<bool> draining_{false};
 };
 
 }  // namespace oavc::pipeline

@@ -6,6 +6,7 @@
 #include "transports/dialer.hpp"
 #include "transports/transport.hpp"
 
+#include <chrono>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -40,12 +41,35 @@ private:
     Owner* owner_{nullptr};
 };
 
+/// Who asks for a place.
+struct CallOffer {
+    std::string_view from;  ///< as in CallInfo; empty: withheld, which is nobody in particular
+    bool outgoing{false};   ///< ours: whom it is shown to come from does not count
+};
+
+/// Why a call is not taken.
+enum class Refusal {
+    full,        ///< [limits] max_calls
+    caller,      ///< [limits] max_calls_per_caller
+    overloaded,  ///< [limits] max_lag: calls that are in come first
+    draining,    ///< the process is about to end
+};
+inline constexpr Refusal refusals[]{
+    Refusal::full, Refusal::caller, Refusal::overloaded, Refusal::draining};
+
+/// A word for metrics and programs: the enumerator's name.
+std::string_view to_string(Refusal refusal) noexcept;
+/// For a person: "every place is taken".
+std::string_view describe(Refusal refusal) noexcept;
+/// When trying again makes sense: RFC 3261 §20.33, RFC 9110 §10.2.3.
+std::chrono::seconds retry_after(Refusal refusal) noexcept;
+
 /// What listeners hand calls to: the pipeline. Thread: any for `admit`, the call's shard for
 /// `run_call`.
 class CallHandler {
 public:
-    /// Decides about one new call, atomically. An empty slot: refuse politely (503, busy).
-    virtual AdmissionSlot admit() noexcept = 0;
+    /// Decides about one new call, atomically. Without a place: refuse politely (503, busy).
+    virtual Result<AdmissionSlot, Refusal> admit(const CallOffer& offer) noexcept = 0;
 
     /// Carries one call from answer to end. Runs on `shard`, which is also the transport's. Returns
     /// when the call is over; cancelling it hangs up. Never throws.

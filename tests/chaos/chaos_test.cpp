@@ -344,7 +344,7 @@ public:
     asio::awaitable<void> call(std::size_t index) {
         auto caller =
             std::make_unique<Caller>(shards[0], "call-" + std::to_string(index), ledger, callers);
-        auto carried = manager->run_call(shards[0], std::move(caller), manager->admit());
+        auto carried = manager->run_call(shards[0], std::move(caller), *manager->admit({}));
         co_await std::move(carried);
         if (++ended == calls) last_ended.set_value();
     }

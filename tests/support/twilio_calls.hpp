@@ -109,8 +109,8 @@ private:
 /// The pipeline's place: admits up to `capacity` and runs calls on orders.
 class Connector final : public CallHandler, private AdmissionSlot::Owner {
 public:
-    AdmissionSlot admit() noexcept override {
-        if (in_use_ >= capacity) return {};
+    Result<AdmissionSlot, Refusal> admit(const CallOffer&) noexcept override {
+        if (in_use_ >= capacity) return Refusal::full;
         ++in_use_;
         return AdmissionSlot{*this};
     }

@@ -47,7 +47,10 @@ Answer ask(async::Shard& shard, net::HttpClientRequest request) {
 /// Takes no call: what comes here is the doctor's own, or too early.
 class NoCalls final : public transports::CallHandler {
 public:
-    transports::AdmissionSlot admit() noexcept override { return {}; }
+    Result<transports::AdmissionSlot, transports::Refusal>
+    admit(const transports::CallOffer&) noexcept override {
+        return transports::Refusal::draining;
+    }
     asio::awaitable<void> run_call(
         async::Shard&, std::unique_ptr<transports::Transport>, transports::AdmissionSlot
     ) override {

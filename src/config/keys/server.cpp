@@ -36,6 +36,18 @@ std::vector<Key> server_keys() {
          Integer{1, any_count},
          "Calls at once; more are refused politely."},
         {"limits",
+         "max_calls_per_caller",
+         [](Target t) -> Field { return &t.config.pipeline.limits.max_calls_per_caller; },
+         Integer{0, any_count},
+         "Calls at once from one number; more are refused. 0: no limit. Withheld numbers are not "
+         "counted."},
+        {"limits",
+         "max_lag",
+         [](Target t) -> Field { return &t.config.pipeline.limits.max_lag; },
+         Duration{0ms, 10s},
+         "New calls are refused while audio is later than this, averaged over a second, so that "
+         "the calls that are in stay unharmed. 0: never."},
+        {"limits",
          "max_call_duration",
          [](Target t) -> Field { return &t.config.pipeline.limits.max_call_duration; },
          Duration{1s, 24h},

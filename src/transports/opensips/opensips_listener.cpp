@@ -34,7 +34,6 @@ namespace {
 
 namespace ip = boost::asio::ip;
 
-constexpr std::chrono::seconds retry_after{10};  ///< said with 503
 /// What the list and our table disagree on is looked at again after this: an event may be under
 /// way.
 constexpr milliseconds settle_time{300};
@@ -312,7 +311,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
         if (!accepting.load() || !started) co_return CallControlErrc::unavailable;
         auto call = outgoing_call(request);
         if (!call) co_return call.error();
-        auto slot = handler.admit();
+        auto slot = handler.admit({request.from, true});
         if (!slot) co_return CallControlErrc::no_capacity;
         auto reserved = co_await reserve(shard);
         if (!reserved) co_return reserved.error();
@@ -331,7 +330,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
         if (!placed) co_return placed.error();
         Dialled dialled{"opensips", transport->info().native_id};
         shard_calls[shard.index()]->tasks->spawn(
-            handler.run_call(shard, std::move(transport), std::move(slot))
+            handler.run_call(shard, std::move(transport), std::move(*slot))
         );
         co_return dialled;
     }
@@ -550,11 +549,12 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
             add_chore(session.take_leftovers());
             return;
         }
-        auto slot = accepting.load() ? handler.admit() : AdmissionSlot{};
-        if (!slot) return refuse(std::move(session), "no room for another call");
+        Result<AdmissionSlot, Refusal> slot{Refusal::draining};
+        if (accepting.load()) slot = handler.admit({session.info().from});
+        if (!slot) return refuse(std::move(session), slot.error(), describe(slot.error()));
         const auto shard = next_shard();
         auto pair = ports.allocate(shards[shard].executor(), now);
-        if (!pair) return refuse(std::move(session), pair.error().message());
+        if (!pair) return refuse(std::move(session), Refusal::full, pair.error().message());
 
         const CallNumber number{next_number * shards.size() + shard};
         ++next_number;
@@ -566,7 +566,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
                             number,
                             s = std::move(session),
                             p = std::move(*pair),
-                            a = std::move(slot)]() mutable {
+                            a = std::move(*slot)]() mutable {
             auto call_log = log.with({log::kv("native_id", s.key())});
             auto transport = std::make_unique<OpensipsTransport>(
                 shards[shard],
@@ -589,7 +589,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
         return chosen->index();
     }
 
-    void refuse(UaSession session, const std::string& why) {
+    void refuse(UaSession session, Refusal refusal, std::string_view why) {
         ++stats.refused_busy;
         const auto now = Clock::now();
         if (busy_limit.allow(now)) {
@@ -600,7 +600,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
             );
         }
         remember(session.key(), now);
-        session.reject(503, "Service Unavailable", retry_after);
+        session.reject(503, "Service Unavailable", retry_after(refusal));
         add_chore(session.take_leftovers());
     }
 

@@ -41,7 +41,6 @@ using sip::Call;
 using sip::Protocol;
 using sip::Target;
 
-constexpr std::string_view retry_after = "10";  ///< said with 503
 constexpr std::size_t receive_buffer_bytes = 4 << 20;
 constexpr std::size_t max_unread = sip::max_message_bytes + 16 * 1024;
 constexpr std::chrono::seconds connect_limit{5};
@@ -429,14 +428,16 @@ struct SipListener::Impl final : Exchange, Dialer {
         auto* call = agent->call(number);
         if (call == nullptr) return;
         const auto now = Clock::now();
-        auto slot = accepting.load() ? handler.admit() : AdmissionSlot{};
-        if (!slot) return refuse(number, "no room for another call");
+        auto info = info_of(call->invite());
+        Result<AdmissionSlot, Refusal> slot{Refusal::draining};
+        if (accepting.load()) slot = handler.admit({info.from});
+        if (!slot) return refuse(number, slot.error(), describe(slot.error()));
         auto pair = ports.allocate(calls->shard_of(number).executor(), now);
-        if (!pair) return refuse(number, pair.error().message());
+        if (!pair) return refuse(number, Refusal::full, pair.error().message());
         ++stats.calls;
         auto& entry = entries[number];
         entry.local = local_media(*call, pair->port());
-        hand_over(number, info_of(call->invite()), std::move(*pair), std::move(slot));
+        hand_over(number, std::move(info), std::move(*pair), std::move(*slot));
     }
 
     sip::LocalMedia local_media(const Call& call, std::uint16_t port) const {
@@ -460,14 +461,15 @@ struct SipListener::Impl final : Exchange, Dialer {
         );
     }
 
-    void refuse(std::uint64_t number, const std::string& why) {
+    void refuse(std::uint64_t number, Refusal refusal, std::string_view why) {
         ++stats.refused_busy;
         if (busy_limit.allow(Clock::now())) {
             log.warn("call refused", log::kv("why", why), log::kv("more", busy_limit.suppressed()));
         }
         auto* call = agent->call(number);
         if (config.overflow.empty() || config.overflow == "503") {
-            call->reject(503, {}, {{"Retry-After", std::string{retry_after}}}, Clock::now());
+            const auto later = std::to_string(retry_after(refusal).count());
+            call->reject(503, {}, {{"Retry-After", later}}, Clock::now());
         } else {
             call->reject(302, {}, {{"Contact", "<" + config.overflow + ">"}}, Clock::now());
         }
@@ -531,7 +533,10 @@ struct SipListener::Impl final : Exchange, Dialer {
             call->answer(entry->second.local, now);
         } else if (const auto* reject = std::get_if<Reject>(&wish)) {
             std::vector<sip::HeaderField> headers;
-            if (reject->status == 503) headers.push_back({"Retry-After", std::string{retry_after}});
+            if (reject->status == 503) {
+                const auto later = std::to_string(retry_after(Refusal::full).count());
+                headers.push_back({"Retry-After", later});
+            }
             if (!call->reject(reject->status, reject->reason, headers, now)) call->hang_up(now);
         } else if (std::holds_alternative<HangUp>(wish)) {
             call->hang_up(now);
@@ -598,7 +603,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         const auto to = uri_of(request.to);
         const auto from = uri_of(caller(request.from));
         if (!to || !from) return fail(CallControlErrc::bad_target);
-        auto slot = handler.admit();
+        auto slot = handler.admit({request.from, true});
         if (!slot) return fail(CallControlErrc::no_capacity);
         auto& call = agent->dial({*to, *from, *proxy});
         const auto number = call.number();
@@ -611,7 +616,7 @@ struct SipListener::Impl final : Exchange, Dialer {
         }
         dialling->number = number;
         entry.dialling = dialling;
-        entry.slot = std::move(slot);
+        entry.slot = std::move(*slot);
         entry.info.via = "sip";
         entry.info.native_id = call.dialog().call_id;
         entry.info.from = sip::parse_uri(*from)->address();

@@ -21,6 +21,8 @@ struct Config {
     std::chrono::seconds token_ttl{60};  ///< of the one-time token between webhook and socket
     milliseconds max_buffered{200};      ///< of audio ahead of the caller's ear in Twilio's buffer
     std::chrono::seconds media_timeout{30};
+    std::string busy_sentence;           ///< said when a call is refused; empty: the busy tone
+    std::string busy_language{"en-US"};  ///< of that sentence, as Twilio's <Say> knows it
     std::string api_url{"https://api.twilio.com"};  ///< REST: transfers and outgoing calls
     std::string api_ca_file;         ///< PEM to trust instead of the system's; empty: the system's
     milliseconds api_timeout{5000};  ///< of one REST request

@@ -315,21 +315,25 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     auto token = pending_.renew(info.native_id, now);  // a repeated webhook of one call
     if (!token) {
         Pending pending;
-        if (accepting_) pending.slot = handler_.admit();
-        if (!pending.slot) {
-            ++busy_;
-            log_.warn("call refused: busy", log::kv("call_sid", info.native_id));
-            co_return twiml(reject_busy());
+        Result<AdmissionSlot, Refusal> slot{Refusal::draining};
+        if (accepting_) slot = handler_.admit({info.from});
+        if (!slot) {
+            log_.warn(
+                "call refused",
+                log::kv("call_sid", info.native_id),
+                log::kv("why", describe(slot.error()))
+            );
+            co_return refuse();
         }
+        pending.slot = std::move(*slot);
         const std::string call_sid = info.native_id;
         pending.info = std::move(info);
         auto issued = pending_.issue(call_sid, std::move(pending), now);
         if (issued.has_error()) {
-            ++busy_;
             log_.warn(
                 "call refused", log::kv("call_sid", call_sid), log::kv("error", issued.error())
             );
-            co_return twiml(reject_busy());
+            co_return refuse();
         }
         token = std::move(*issued);
     }
@@ -338,6 +342,12 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     // https becomes wss, http ws.
     const auto base = public_base(request);
     co_return twiml(connect_stream("ws" + base.substr(4) + "/ws", parameters));
+}
+
+net::HttpResponse TwilioListener::refuse() {
+    ++busy_;
+    if (config_.busy_sentence.empty()) return twiml(reject_busy());
+    return twiml(say_and_hang_up(config_.busy_sentence, config_.busy_language));
 }
 
 // --- outgoing calls ---
@@ -356,7 +366,7 @@ asio::awaitable<Result<Dialled>> TwilioListener::dial(async::Shard& shard, DialR
         log_.error("cannot place calls: set [telephony.twilio] phone_number");
         co_return CallControlErrc::unavailable;
     }
-    auto slot = handler_.admit();
+    auto slot = handler_.admit({from, true});
     if (!slot) co_return CallControlErrc::no_capacity;
     Lane& lane = *lanes_[shard.index()];
     std::erase_if(lane.ringing, [](const auto& entry) { return entry.second.expired(); });
@@ -385,7 +395,7 @@ asio::awaitable<Result<Dialled>> TwilioListener::dial(async::Shard& shard, DialR
     auto transport = std::make_unique<TwilioTransport>(
         shard, ringing, request.patience, std::move(info), config_, rest_
     );
-    lane.calls.spawn(handler_.run_call(shard, std::move(transport), std::move(slot)));
+    lane.calls.spawn(handler_.run_call(shard, std::move(transport), std::move(*slot)));
     co_return Dialled{"twilio", std::move(*placed)};
 }
 

@@ -22,7 +22,8 @@ namespace oavc::transports::twilio {
 /// answers with TwiML that sends the call to `/ws` with a one-time token bound to its CallSid; the
 /// socket that shows the token becomes the call. Without admission, and while accepting is stopped,
 /// the webhook answers `<Reject reason="busy"/>`: the caller hears busy and Twilio bills nothing (a
-/// status of 503 would make Twilio read an error message to the caller).
+/// status of 503 would make Twilio read an error message to the caller); or, with `busy_sentence`,
+/// TwiML that says it.
 ///
 /// Places calls, too (Dialer), when the account, its phone number and `public_url` are known: over
 /// the REST interface. When the callee answers, Twilio asks `/twilio/answered` and opens `/ws/N`, N
@@ -38,7 +39,7 @@ public:
     struct Stats {
         std::uint64_t webhooks{0};
         std::uint64_t forged{0};           ///< webhooks and handshakes whose signature is wrong
-        std::uint64_t busy{0};             ///< webhooks answered with busy
+        std::uint64_t busy{0};             ///< webhooks answered with busy, or the sentence
         std::uint64_t expired{0};          ///< tokens whose socket never came
         std::uint64_t refused_sockets{0};  ///< without a good token: closed with 1008
         std::uint64_t calls{0};
@@ -91,6 +92,7 @@ private:
         int sip_status
     );
     asio::awaitable<net::HttpResponse> on_webhook(async::Shard& shard, net::HttpRequest request);
+    net::HttpResponse refuse();
     std::optional<net::HttpResponse> check_handshake(const net::HttpRequest& request);
     asio::awaitable<void> on_socket(
         async::Shard& shard, net::HttpRequest request, std::unique_ptr<net::WebSocket> socket

@@ -62,6 +62,15 @@ std::string reject_busy() {
     return std::string{declaration} + "<Response><Reject reason=\"busy\"/></Response>\n";
 }
 
+std::string say_and_hang_up(std::string_view text, std::string_view language) {
+    return fmt::format(
+        "{}<Response><Say language=\"{}\">{}</Say><Hangup/></Response>\n",
+        declaration,
+        xml_escape(language),
+        xml_escape(text)
+    );
+}
+
 std::string dial(std::string_view target) {
     std::string_view noun = "Number";
     if (target.starts_with("sip:") || target.starts_with("sips:")) noun = "Sip";

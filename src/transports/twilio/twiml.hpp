@@ -18,6 +18,10 @@ std::string connect_stream(
 /// Refuses the call before it is answered: the caller hears busy, nothing is billed.
 std::string reject_busy();
 
+/// Answers the call, has Twilio's own voice say `text` and hangs up. `language`: as Twilio's
+/// `<Say>` knows it, such as "tr-TR".
+std::string say_and_hang_up(std::string_view text, std::string_view language);
+
 /// Connects the call to `target`, a number, "sip:…" or "client:…" as dial_target() gives it; when
 /// that leg ends, or nobody answers, the call ends.
 std::string dial(std::string_view target);

@@ -42,7 +42,7 @@ protected:
             manager.run_call(
                 shards[1],
                 std::make_unique<transports::FakeTransport>(call, shards[1]),
-                manager.admit()
+                *manager.admit({})
             ),
             [this](std::exception_ptr) { over = true; }
         );

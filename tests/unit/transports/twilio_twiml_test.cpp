@@ -26,6 +26,14 @@ TEST(Twiml, RefusesWithBusy) {
     );
 }
 
+TEST(Twiml, RefusesWithASentence) {
+    EXPECT_EQ(
+        say_and_hang_up("Ş & all lines are busy.", "tr-TR"),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+        "<Response><Say language=\"tr-TR\">Ş &amp; all lines are busy.</Say><Hangup/></Response>\n"
+    );
+}
+
 TEST(Twiml, EscapesWhatMarkupMeansAndDropsWhatXmlForbids) {
     EXPECT_EQ(xml_escape("a&b<c>d\"e'f\n\t"), "a&amp;b&lt;c&gt;d&quot;e&apos;f&#10;&#9;");
     EXPECT_EQ(

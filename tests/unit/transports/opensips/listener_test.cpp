@@ -74,8 +74,8 @@ public:
         void on_hold(bool is_held) noexcept override { ++(is_held ? held : resumed); }
     };
 
-    AdmissionSlot admit() noexcept override {
-        if (active_.load() >= limit.load()) return {};
+    Result<AdmissionSlot, Refusal> admit(const CallOffer&) noexcept override {
+        if (active_.load() >= limit.load()) return Refusal::full;
         ++active_;
         return AdmissionSlot{*this};
     }

@@ -72,8 +72,8 @@ public:
         void on_hold(bool) noexcept override {}
     };
 
-    AdmissionSlot admit() noexcept override {
-        if (active_.load() >= limit.load()) return {};
+    Result<AdmissionSlot, Refusal> admit(const CallOffer&) noexcept override {
+        if (active_.load() >= limit.load()) return Refusal::full;
         ++active_;
         return AdmissionSlot{*this};
     }
