@@ -3,6 +3,7 @@
 #include "app/cli.hpp"
 #include "app/options.hpp"
 #include "config/explain.hpp"
+#include "config/json_schema.hpp"
 #include "services/llm/dialogue.hpp"
 
 #include <fmt/format.h>
@@ -21,6 +22,7 @@ Without FILE: the one that `oavc serve` would take.
   --explain   print every value and where it came from: default, file:line or environment
   --strict    warnings count as errors
   --docs      print the reference of all keys (docs/configuration.md)
+  --schema    print them as a JSON Schema (docs/configuration.schema.json)
 
 Exit status: 0 the server would start, 1 it would not.
 
@@ -32,6 +34,7 @@ constexpr Options::Spec options[]{
     {"--explain", "", false},
     {"--strict", "", false},
     {"--docs", "", false},
+    {"--schema", "", false},
 };
 
 /// The file that the configuration leads to is part of it. False: it is there and broken.
@@ -54,8 +57,8 @@ int check_config_command(std::span<const std::string_view> arguments) {
         fmt::print("{}", help);
         return 0;
     }
-    if (given.has("--docs")) {
-        fmt::print("{}", config::reference());
+    if (given.has("--docs") || given.has("--schema")) {
+        fmt::print("{}", given.has("--docs") ? config::reference() : config::json_schema());
         return 0;
     }
 

@@ -113,7 +113,8 @@ std::string reference() {
 
 One INI file, given with `oavc serve -c FILE`, else named by `OAVC_CONFIG_FILE` or `CONFIG_FILE`, else
 `cfg/opensips-ai-voice-connector.ini`, else `config/dev.ini`. This page is printed from the same table
-that reads the file: `oavc check-config --docs`.
+that reads the file: `oavc check-config --docs`; editors and pipelines take
+[configuration.schema.json](configuration.schema.json), which comes from it as well.
 
 - `oavc check-config FILE` lists every problem at once, with its line; `--explain` adds every value and
   where it came from. Secrets are never shown.

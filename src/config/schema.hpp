@@ -33,7 +33,7 @@ using Field = std::variant<
     log::Level*,
     log::Format*>;
 
-// What a key's text may be. Each rule is one line of the reference and of the JSON schema to come.
+// What a key's text may be. Each rule is one line of the reference and of the JSON Schema.
 struct Text {};      ///< any text, several lines allowed
 struct Secret {};    ///< any text on one line; never printed
 struct Path {};      ///< a file or folder; relative ones are meant relative to the INI file
@@ -82,7 +82,7 @@ using Rule = std::variant<
     Duration>;
 
 /// One key of the INI file: the only place where its name, meaning and limits are written. The
-/// parser, check-config, --explain and docs/configuration.md all read this table.
+/// parser, check-config, --explain, docs/configuration.md and its JSON Schema all read this table.
 struct Key {
     std::string_view section;  ///< "telephony.opensips"; "agent" also stands for every [agent.NAME]
     std::string_view name;

@@ -1,7 +1,11 @@
 #include "config/schema.hpp"
 
 #include "config/explain.hpp"
+#include "config/json_schema.hpp"
 #include "config/nearest.hpp"
+
+#include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -156,12 +160,37 @@ TEST(Nearest, FindsTheNameThatWasMeantAndNothingFarFetched) {
     EXPECT_EQ(nearest("", names), "");
 }
 
-TEST(Reference, DocsConfigurationMdIsWhatTheTableSays) {
-    std::ifstream in{OAVC_SOURCE_DIR "/docs/configuration.md"};
+std::string document(const std::string& name) {
+    std::ifstream in{OAVC_SOURCE_DIR "/docs/" + name};
     std::stringstream text;
     text << in.rdbuf();
-    EXPECT_TRUE(text.str() == reference())
+    return text.str();
+}
+
+TEST(Reference, DocsConfigurationMdIsWhatTheTableSays) {
+    EXPECT_TRUE(document("configuration.md") == reference())
         << "run: oavc check-config --docs > docs/configuration.md";
+}
+
+TEST(Reference, TheJsonSchemaIsWhatTheTableSays) {
+    EXPECT_TRUE(document("configuration.schema.json") == json_schema())
+        << "run: oavc check-config --schema > docs/configuration.schema.json";
+}
+
+TEST(Reference, TheJsonSchemaHasEveryKeyAndNoOther) {
+    const auto parsed = boost::json::parse(json_schema());
+    const auto& sections_of_schema = parsed.at("properties").as_object();
+    EXPECT_EQ(sections_of_schema.size(), sections().size());
+    std::size_t keys = 0;
+    for (const auto& [name, section] : sections_of_schema) {
+        EXPECT_FALSE(section.at("additionalProperties").as_bool()) << name;
+        keys += section.at("properties").as_object().size();
+    }
+    EXPECT_EQ(keys, schema().size());
+    const auto& turns = sections_of_schema.at("turns").at("properties").as_object();
+    EXPECT_EQ(turns.at("idle_prompts").at("anyOf").at(0).at("maximum"), 20);
+    const auto& token = sections_of_schema.at("api").at("properties").at("token").as_object();
+    EXPECT_TRUE(token.at("writeOnly").as_bool());
 }
 
 }  // namespace
