@@ -4,6 +4,7 @@
 #include "app/conformance.hpp"
 #include "app/dial.hpp"
 #include "app/doctor.hpp"
+#include "app/healthcheck.hpp"
 #include "app/models.hpp"
 #include "app/options.hpp"
 #include "app/rag.hpp"
@@ -55,6 +56,10 @@ constexpr Command commands[]{
      "find what keeps calls from working",
      "oavc doctor -c config/dev.ini --call",
      doctor_command},
+    {"healthcheck",
+     "ask a running server whether it is alive",
+     "oavc healthcheck --ready",
+     healthcheck_command},
     {"models", "list and fetch speech models", "oavc models pull silero-vad", models_command},
     {"rag",
      "ask a Llama server's document search",
