@@ -105,12 +105,15 @@ TEST(CommandLine, TheConfigurationsWeShipHaveNoProblems) {
         EXPECT_EQ(result.status, 0) << result.output;
         EXPECT_THAT(result.output, HasSubstr("no problems"));
     }
-    const auto twilio = oavc(
-        {"check-config", "--strict", "config/twilio.ini"},
-        {"TWILIO_ACCOUNT_SID=AC1", "TWILIO_AUTH_TOKEN=t", "PUBLIC_URL=https://voice.example.com"}
-    );
-    EXPECT_EQ(twilio.status, 0) << twilio.output;
-    EXPECT_EQ(oavc({"check-config", "config/twilio.ini"}).status, 1);
+    const std::vector<std::string> environment{
+        "TWILIO_ACCOUNT_SID=AC1", "TWILIO_AUTH_TOKEN=t", "PUBLIC_URL=https://voice.example.com"};
+    for (const char* file : {"config/twilio.ini", "config/gke.ini", "config/cloudrun.ini"}) {
+        const auto complete = oavc({"check-config", "--strict", file}, environment);
+        EXPECT_EQ(complete.status, 0) << complete.output;
+        const auto without_secrets = oavc({"check-config", file});
+        EXPECT_EQ(without_secrets.status, 1);
+        EXPECT_THAT(without_secrets.output, HasSubstr("TWILIO_AUTH_TOKEN"));
+    }
 }
 
 TEST(CommandLine, CheckConfigPrintsTheReference) {
