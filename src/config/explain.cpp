@@ -52,7 +52,7 @@ std::string shown_origin(const Setting& setting, std::string_view file) {
     const Origin& origin = setting.origin;
     switch (origin.kind) {
         case Origin::Kind::built_in:
-            return "default";
+            return origin.legacy.empty() ? "default" : "default (legacy file)";
         case Origin::Kind::environment:
             return fmt::format("environment {}", origin.name);
         case Origin::Kind::file:

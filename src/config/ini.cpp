@@ -116,9 +116,10 @@ private:
         section_known_ = true;
         const auto [found, fresh] =
             sections_.try_emplace(to_lower(name), document_.sections.size());
+        other_spelling_ = !fresh && document_.sections[found->second].name != name;
         if (fresh) {
             document_.sections.push_back({std::string{name}, line_});
-        } else {
+        } else if (!other_spelling_) {
             problem(
                 line_,
                 fmt::format(
@@ -150,13 +151,10 @@ private:
         if (!section_known_) return;
         const auto [found, fresh] = keys_.try_emplace({section_, key}, document_.entries.size());
         if (!fresh) {
+            const IniEntry& first = document_.entries[found->second];
+            if (other_spelling_ && trim(line.substr(delimiter + 1)) == first.value) return;
             problem(
-                line_,
-                fmt::format(
-                    "`{}` is given twice; the first is in line {}",
-                    key,
-                    document_.entries[found->second].line
-                )
+                line_, fmt::format("`{}` is given twice; the first is in line {}", key, first.line)
             );
             return;
         }
@@ -216,6 +214,7 @@ private:
     std::size_t blank_lines_{0};
     bool in_section_{false};
     bool section_known_{false};
+    bool other_spelling_{false};  ///< this section was opened before, as [rtp] instead of [RTP]
     bool in_value_{false};
     bool cut_{false};
     bool full_{false};

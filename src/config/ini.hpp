@@ -45,7 +45,9 @@ struct IniDocument {
 /// `[section.name]`, `key = value` or `key: value`, comments from `#` or `;` at the start of a
 /// line, lines indented deeper than their key continue its value. A byte order mark and CR LF are
 /// accepted. Section and key names compare without case. A name given twice, text outside a section
-/// and bytes that are not UTF-8 are problems; whatever is sound is returned all the same.
+/// and bytes that are not UTF-8 are problems; whatever is sound is returned all the same. One file
+/// may have [rtp] and [RTP], as the predecessor's has: configparser tells them apart, so what
+/// stands in both is a problem only where they disagree.
 IniDocument parse_ini(std::string_view text, const IniLimits& limits = {}) noexcept;
 
 /// ASCII only: names, not texts.

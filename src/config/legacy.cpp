@@ -2,6 +2,8 @@
 
 #include "config/ini.hpp"
 
+#include <cstdlib>
+
 namespace oavc::config {
 
 namespace {
@@ -61,7 +63,12 @@ constexpr Legacy keys[]{
      "volume_duration",
      Rewrite::milliseconds,
      {}},
-    {"vad", "speech_threshold", "vad", "threshold", Rewrite::same, {}},
+    {"vad",
+     "speech_threshold",
+     "vad",
+     "threshold",
+     Rewrite::probability,
+     "an amplitude of samples is no probability"},
     {"vad", "min_silence_ms", "vad", "min_silence", Rewrite::milliseconds, {}},
     {"vad", "min_speech_ms", "vad", "min_speech", Rewrite::milliseconds, {}},
     {"vad", "enabled", {}, {}, Rewrite::ignored, "voice activity detection is always on"},
@@ -139,8 +146,23 @@ constexpr Legacy environment[]{
     {{}, "WAIT_FOR_DEPS", {}, {}, Rewrite::ignored, no_need},
 };
 
+constexpr LegacyPersona persona[]{
+    {"language", "tr"},
+    {"greeting", "Merhaba, size nasıl yardımcı olabilirim?"},
+    {"system_prompt",
+     "Bir bankanın telefondaki sanal müşteri temsilcisisin. Hesap, kart, para transferi, fatura ve "
+     "yatırım konularında yardım edersin. Yalnızca Türkçe, kısa ve açık cümlelerle konuş."},
+    {"goodbye", "Aradığınız için teşekkür ederiz, iyi günler."},
+    {"failure_sentence",
+     "Özür dileriz, şu anda bir sorun yaşıyoruz. Lütfen daha sonra tekrar arayın."},
+    {"idle_sentence", "Hâlâ hatta mısınız?"},
+    {"not_understood", "Özür dilerim, anlayamadım. Tekrar eder misiniz?"},
+    {"not_connected", "Özür dilerim, sizi bağlayamadım. Başka nasıl yardımcı olabilirim?"},
+};
+
 }  // namespace
 
+std::span<const LegacyPersona> legacy_persona() { return persona; }
 std::span<const Legacy> legacy_keys() { return keys; }
 std::span<const Legacy> legacy_environment() { return environment; }
 
@@ -164,6 +186,13 @@ std::optional<std::string> rewrite(const Legacy& legacy, std::string_view value)
             return std::string{value} + "s";
         case Rewrite::piper_url:
             return "ws://" + std::string{value} + ":8000/tts";
+        case Rewrite::probability: {
+            const std::string text{value};
+            char* end = nullptr;
+            const double number = std::strtod(text.c_str(), &end);
+            if (end != text.c_str() && number > 1) return std::nullopt;
+            return text;
+        }
         case Rewrite::debug_level: {
             const std::string lower = to_lower(value);
             if (lower == "true" || lower == "1" || lower == "yes") return "debug";

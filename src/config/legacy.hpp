@@ -15,6 +15,7 @@ enum class Rewrite {
     seconds,       ///< 5.0 → 5.0s
     piper_url,     ///< a host → ws://HOST:8000/tts
     debug_level,   ///< true → debug, false: as if it were not there
+    probability,   ///< 0 … 1 as it is; more was an amplitude of samples, and is left out
     ignored,       ///< accepted and noted; nothing here needs it
 };
 
@@ -33,6 +34,13 @@ std::span<const Legacy> legacy_keys();
 std::span<const Legacy> legacy_environment();
 
 const Legacy* find_legacy(std::string_view section, std::string_view name);
+
+/// What the predecessor had in its code, not in its files: whom callers met.
+struct LegacyPersona {
+    std::string_view name;  ///< of a key of [agent]
+    std::string_view value;
+};
+std::span<const LegacyPersona> legacy_persona();
 
 /// The value in today's terms; nothing: as if it had not been given.
 std::optional<std::string> rewrite(const Legacy& legacy, std::string_view value);

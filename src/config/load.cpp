@@ -24,7 +24,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Who wins, least first.
-enum class Rank { old_file, file, old_environment, environment, port };
+enum class Rank { old_program, old_file, file, old_environment, environment, port };
 
 /// One value that somebody gave for a key.
 struct Candidate {
@@ -52,6 +52,7 @@ public:
         for (const IniEntry& entry : document_.entries)
             take(entry);
         take_environment();
+        if (of_predecessor_) speak_as_before();
         apply();
         check(loaded_);
         forgive_unused_sections();
@@ -201,10 +202,19 @@ private:
         std::optional<std::string> text = expand(section, entry);
         if (!text) return;
         text = rewrite(legacy, *text);
-        if (!text) return;
+        if (!text) {
+            report(
+                Severity::note,
+                section,
+                entry.line,
+                fmt::format("{} is not used: {}", old_name, legacy.note)
+            );
+            return;
+        }
         if (std::holds_alternative<Path>(key->rule)) *text = resolve(*text);
         const bool alias = legacy.rewrite == Rewrite::alias;
         if (!alias) {
+            of_predecessor_ = true;
             report(
                 Severity::note,
                 section,
@@ -393,6 +403,32 @@ private:
         }
     }
 
+    /// A file of the predecessor says nothing about whom callers meet: that was in its code. Until
+    /// the file has an [agent], or the environment names another language, they meet the same.
+    void speak_as_before() {
+        for (const IniSection& section : document_.sections) {
+            const std::string lower = to_lower(section.name);
+            if (lower == "agent" || lower.starts_with("agent.")) return;
+        }
+        for (const Candidate& language : given_[{"agent", "language"}]) {
+            if (!to_lower(language.text).starts_with("tr")) return;
+        }
+        for (const LegacyPersona& persona : legacy_persona()) {
+            give(
+                {"agent", std::string{persona.name}},
+                {Rank::old_program,
+                 std::string{persona.value},
+                 {Origin::Kind::built_in, 0, {}, "the predecessor's"}}
+            );
+        }
+        report(
+            Severity::note,
+            "agent",
+            0,
+            "the file has no [agent]: callers are spoken to in Turkish, as the predecessor did"
+        );
+    }
+
     void give(const Place& place, Candidate candidate) {
         given_[place].push_back(std::move(candidate));
     }
@@ -527,6 +563,7 @@ private:
     // State.
     std::vector<Agent> agents_;
     std::set<std::string, std::less<>> unknown_sections_;
+    bool of_predecessor_{false};  ///< the file has old names
     std::map<Place, std::vector<Candidate>> given_;
     Loaded loaded_;
 };

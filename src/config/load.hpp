@@ -36,7 +36,8 @@ struct Origin {
     Kind kind{Kind::built_in};
     std::uint32_t line{0};  ///< of the file
     std::string name;       ///< of the environment variable
-    std::string legacy;     ///< the old name it was given under: "[rtp] min_port"
+    std::string legacy;     ///< the old name it was given under: "[rtp] min_port"; of a built-in
+                            ///< value: not ours but the predecessor's
 };
 
 /// One effective value.

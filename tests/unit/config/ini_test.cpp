@@ -67,6 +67,22 @@ TEST(ParseIni, AValueMayBeginOnTheLineBelow) {
     EXPECT_EQ(value_of(parse_ini("[a]\nk =\n  v\n"), "a", "k"), "v");
 }
 
+TEST(ParseIni, TheSameSectionInAnotherSpellingMayAddButNotContradict) {
+    const auto same = parse_ini("[rtp]\nmin = 1\n[RTP]\nmin = 1\nmax = 2\n");
+    EXPECT_TRUE(same.problems.empty());
+    ASSERT_EQ(same.entries.size(), 2u);
+    EXPECT_EQ(same.entries[1].section, "rtp");
+    EXPECT_EQ(same.entries[1].key, "max");
+
+    const auto other = parse_ini("[rtp]\nmin = 1\n[RTP]\nmin = 2\n");
+    ASSERT_EQ(other.problems.size(), 1u);
+    EXPECT_EQ(other.problems[0].line, 4u);
+    EXPECT_EQ(other.problems[0].what, "`min` is given twice; the first is in line 2");
+
+    // Within one spelling it is a slip, whatever the values are.
+    EXPECT_EQ(parse_ini("[rtp]\nmin = 1\n[rtp]\nmin = 1\n").problems.size(), 2u);
+}
+
 TEST(ParseIni, ReportsEveryProblemWithItsLine) {
     const auto document = parse_ini(
         "early = 1\n"
@@ -77,7 +93,7 @@ TEST(ParseIni, ReportsEveryProblemWithItsLine) {
         "= nameless\n"
         "port = 1\n"
         "PORT = 2\n"
-        "[API]\n"
+        "[api]\n"
         "host = \xFF\n"
     );
     std::vector<std::uint32_t> lines;

@@ -369,6 +369,81 @@ TEST_F(Load, AFileOfThePredecessorWorksUnmodified) {
     EXPECT_THAT(all(loaded), HasSubstr("note: [llm] url is called [llm.llama] url now"));
 }
 
+TEST_F(Load, TheFileThatThePredecessorShippedWorksAsItIs) {
+    const auto file = std::filesystem::path{OAVC_TEST_DATA} / "predecessor.ini";
+    const auto loaded = config::load(file, {});
+    EXPECT_TRUE(loaded.ok()) << all(loaded);
+    const Config& c = loaded.config;
+    EXPECT_EQ(c.opensips.mi_ip, "opensips");
+    EXPECT_EQ(c.opensips.mi_port, 8087);
+    EXPECT_EQ(c.opensips.event_port, 8090);
+    EXPECT_EQ(c.sip.port, 8089);
+    EXPECT_THAT(c.sip.allowed_peers, testing::Contains("opensips"));
+    EXPECT_EQ(c.rtp.port_start, 35000);
+    EXPECT_EQ(c.rtp.advertised_ip, "192.168.1.120");
+    EXPECT_EQ(c.services.vosk.endpoint.url, "ws://vosk-server:2700");
+    EXPECT_EQ(c.services.llama.endpoint.url, "ws://llm-turkish-server:8765");
+    EXPECT_EQ(c.services.piper.endpoint.url, "ws://piper-tts-server:8000/tts");
+    EXPECT_EQ(c.pipeline.vad.threshold, 0.5);
+    EXPECT_EQ(c.pipeline.limits.max_calls, 50u);
+    EXPECT_EQ(c.logging.level, log::Level::debug);
+
+    // Its Compose file comes with these.
+    const Environment compose{
+        {"RTP_HOST_IP", "192.0.2.120"},
+        {"VOSK_WEBSOCKET_URL", "ws://vosk-server:2701"},
+        {"LLAMA_WEBSOCKET_URL", "ws://llm-turkish-server:8766"},
+        {"LLAMA_MODEL", "llama3.2-turkish"},
+        {"PIPER_WEBSOCKET_URL", "ws://piper-tts-server:8001/tts"},
+        {"SYSTEM_PROMPT", "Merhaba!"},
+        {"CONVERSATION_LANGUAGE", "tr-TR"},
+        {"CONVERSATION_MAX_TURNS", "12"},
+        {"VAD_CONFIDENCE", "0.3"},
+        {"VAD_START_SECS", "0.05"},
+        {"VAD_STOP_SECS", "0.3"},
+        {"VAD_MIN_VOLUME", "0.001"},
+        {"LOG_LEVEL", "INFO"},
+        {"ENABLE_INTERRUPTIONS", "true"},
+    };
+    const auto in_compose = config::load(file, compose);
+    EXPECT_TRUE(in_compose.ok()) << all(in_compose);
+    const Config& d = in_compose.config;
+    EXPECT_EQ(d.rtp.advertised_ip, "192.0.2.120");
+    EXPECT_EQ(d.services.vosk.endpoint.url, "ws://vosk-server:2701");
+    EXPECT_EQ(d.pipeline.vad.min_speech, 50ms);
+    EXPECT_EQ(d.pipeline.agents[0].system_prompt, "Merhaba!");
+    EXPECT_EQ(d.pipeline.agents[0].language, "tr-TR");
+    EXPECT_EQ(d.pipeline.agents[0].memory_turns, 12u);
+    EXPECT_THAT(d.pipeline.agents[0].greeting, HasSubstr("size nasıl yardımcı olabilirim"));
+    EXPECT_EQ(d.logging.level, log::Level::info);
+}
+
+TEST_F(Load, AThresholdThatWasAnAmplitudeIsLeftOut) {
+    const auto amplitude = load("[VAD]\nspeech_threshold = 98.3\n");
+    EXPECT_TRUE(amplitude.ok()) << all(amplitude);
+    EXPECT_EQ(amplitude.config.pipeline.vad.threshold, load("").config.pipeline.vad.threshold);
+    EXPECT_THAT(
+        all(amplitude), HasSubstr("test.ini:2: note: [VAD] speech_threshold is not used: an amplit")
+    );
+    EXPECT_EQ(load("[VAD]\nspeech_threshold = 0.4\n").config.pipeline.vad.threshold, 0.4);
+}
+
+TEST_F(Load, AFileOfThePredecessorSpeaksTurkishUntilItHasAnAgent) {
+    const std::string old_file = "[opensips]\nip = 10.1.1.1\n";
+    const auto agent = [](const Loaded& loaded) { return loaded.config.pipeline.agents[0]; };
+    const auto as_before = load(old_file);
+    EXPECT_EQ(agent(as_before).language, "tr");
+    EXPECT_EQ(agent(as_before).greeting, "Merhaba, size nasıl yardımcı olabilirim?");
+    EXPECT_THAT(agent(as_before).system_prompt, HasSubstr("banka"));
+    EXPECT_THAT(all(as_before), HasSubstr("note: the file has no [agent]"));
+    EXPECT_THAT(explain(as_before), HasSubstr("default (legacy file)"));
+
+    EXPECT_EQ(agent(load(old_file, {{"WELCOME_MESSAGE", "Alo"}})).greeting, "Alo");
+    EXPECT_EQ(agent(load(old_file, {{"CONVERSATION_LANGUAGE", "en"}})).greeting, "");
+    EXPECT_EQ(agent(load(old_file + "[agent]\nvoice = x\n")).language, "en");
+    EXPECT_EQ(agent(load("[telephony.opensips]\nmi_ip = 10.1.1.1\n")).language, "en");
+}
+
 TEST_F(Load, TheNewNameBeatsTheOldOneAndSaysSo) {
     const auto loaded =
         load("[rtp]\nmin_port = 30000\n[telephony.opensips]\nrtp_port_start = 35000\n");
