@@ -2,6 +2,7 @@
 
 #include "config/load.hpp"
 #include "config/schema.hpp"
+#include "observability/privacy.hpp"
 #include "pipeline/transfer_target.hpp"
 
 #include <fmt/format.h>
@@ -425,6 +426,7 @@ private:
         }
         for (const auto& agent : agents) {
             const bool common = &agent == &agents.back();
+            check_masks(agent, agents.back());
             if (!common && agent.transfer_targets == agents.back().transfer_targets) continue;
             for (const auto& item : agent.transfer_targets) {
                 if (pipeline::parse_transfer_target(item)) continue;
@@ -438,6 +440,19 @@ private:
                     )
                 );
             }
+        }
+    }
+
+    void check_masks(const pipeline::AgentConfig& agent, const pipeline::AgentConfig& common) {
+        const bool own = &agent == &common || agent.mask_personal_data != common.mask_personal_data;
+        for (const auto& name : agent.mask_personal_data) {
+            if (!own || privacy::kind_named(name)) continue;
+            report(
+                Severity::error,
+                &agent == &common ? "agent" : fmt::format("agent.{}", to_section(agent.name)),
+                "mask_personal_data",
+                fmt::format("'{}' is none of {}", name, privacy::kind_names)
+            );
         }
     }
 

@@ -1,5 +1,7 @@
 #include "observability/log.hpp"
 
+#include "observability/privacy.hpp"
+
 #include <spdlog/pattern_formatter.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -123,7 +125,7 @@ bool parse_level(std::string_view text, Level& level) noexcept {
 
 Field kv(std::string_view key, const Personal& value) {
     if (personal_data_shown.load(std::memory_order_relaxed)) {
-        return {key, std::string{value.value}, true};
+        return {key, privacy::mask(value.value, privacy::Kinds::all()).text, true};
     }
     return {key, fmt::format("[{} chars]", value.value.size()), true};
 }

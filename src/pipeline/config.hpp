@@ -39,6 +39,9 @@ struct AgentConfig {
     std::string digit_terminator{"#"};  ///< … or with this key; "none"
     bool model_sees_digits{true};       ///< false: it is told how many there were
     bool reveal_digits{false};          ///< in logs, events, API and transcript
+    /// What is hidden there of what people say, of their numbers and addresses: privacy.hpp.
+    std::vector<std::string> mask_personal_data{
+        "phone", "card", "iban", "email", "identity_number", "digits"};
     /// Said when the model needs longer than `filler_after` for its first sentence; empty: nothing.
     std::string filler_sentence;
     milliseconds filler_after{1500};

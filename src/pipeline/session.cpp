@@ -39,6 +39,20 @@ std::string served_by(const std::optional<services::Served>& served, std::string
     return text;
 }
 
+privacy::Kinds hidden_by(const AgentConfig& agent) {
+    auto kinds = privacy::Kinds::named(agent.mask_personal_data);
+    if (agent.reveal_digits) kinds.remove(privacy::Kind::keys);
+    return kinds;
+}
+
+/// The person at the other end is nobody's business; the number that he called is ours.
+transports::CallInfo shown_info(const transports::CallInfo& call, privacy::Kinds hidden) {
+    auto shown = call;
+    auto& person = call.outgoing ? shown.to : shown.from;
+    person = privacy::mask(person, hidden).text;
+    return shown;
+}
+
 std::string what(std::exception_ptr error) {
     try {
         std::rethrow_exception(std::move(error));
@@ -59,6 +73,11 @@ Session::Session(
       transport_{std::move(transport)},
       id_{transport_->info().id.empty() ? random_hex(8) : transport_->info().id},
       log_{context_.log.with({log::kv("call", id_.value), log::kv("via", transport_->info().via)})},
+      hidden_{hidden_by(context_.agent)},
+      shown_{shown_info(transport_->info(), hidden_)},
+      asked_{hidden_},
+      spoken_{hidden_},
+      heard_{hidden_},
       conversation_{context_.agent.system_prompt, context_.agent.memory_turns},
       playout_{transport_->format()},
       tasks_{
@@ -79,8 +98,8 @@ asio::awaitable<void> Session::run() {
     log_.info(
         info.outgoing ? "call goes out" : "call came in",
         log::kv("native_id", info.native_id),
-        log::kv("from", log::pii(info.from)),
-        log::kv("to", log::pii(info.to)),
+        log::kv("from", log::pii(shown_.from)),
+        log::kv("to", log::pii(shown_.to)),
         log::kv("agent", context_.agent.name)
     );
     emit(CallEvent::Kind::started);
@@ -383,13 +402,30 @@ CallEvent& Session::event(CallEvent::Kind kind, std::string text) {
     return event_;
 }
 
+/// Observers see what people say without their secrets.
+std::string Session::shown(CallEvent::Kind kind, std::string_view text) {
+    switch (kind) {
+        case CallEvent::Kind::partial:
+            return asked_.partial(text).text;
+        case CallEvent::Kind::caller_said:
+            return asked_.line(text).text;
+        case CallEvent::Kind::sentence:
+            return spoken_.line(text).text;
+        case CallEvent::Kind::heard:
+            return heard_.line(text).text;
+        default:
+            return std::string{text};
+    }
+}
+
 void Session::emit(const CallEvent& what) {
     CallEvent copy = what;
+    copy.text = shown(what.kind, what.text);
     copy.at = std::chrono::system_clock::now();
     copy.since_start = std::chrono::duration_cast<milliseconds>(context_.now() - began_);
     copy.turn = turn_;
     for (CallObserver* observer : context_.observers) {
-        observer->on_call_event(id_, transport_->info(), copy);
+        observer->on_call_event(id_, shown_, copy);
     }
 }
 

@@ -4,6 +4,7 @@
 #include "async/task_group.hpp"
 #include "base/ids.hpp"
 #include "observability/log.hpp"
+#include "observability/privacy.hpp"
 #include "pipeline/audio_processor.hpp"
 #include "pipeline/call_command.hpp"
 #include "pipeline/config.hpp"
@@ -133,6 +134,7 @@ private:
     void pause(TimePoint now);
 
     std::string line(turns::CannedLine which);
+    std::string shown(CallEvent::Kind kind, std::string_view text);
     CallEvent& event(CallEvent::Kind kind, std::string text = {});
     void emit(const CallEvent& what);
     void emit(CallEvent::Kind kind, std::string text = {}) { emit(event(kind, std::move(text))); }
@@ -144,6 +146,11 @@ private:
     std::unique_ptr<transports::Transport> transport_;
     SessionId id_;
     log::Logger log_;
+    privacy::Kinds hidden_;       ///< of personal data, from everybody but the model and the voice
+    transports::CallInfo shown_;  ///< transport's, with the other party hidden
+    privacy::LineMasker asked_;   ///< what the caller says, turn by turn
+    privacy::LineMasker spoken_;  ///< our sentences
+    privacy::LineMasker heard_;   ///< what the caller heard of them
     Conversation conversation_;
     std::unique_ptr<services::SttStream> stt_;
     std::unique_ptr<services::LlmSession> llm_;

@@ -39,9 +39,13 @@ public:
 class Recorder final : public CallObserver {
 public:
     std::vector<CallEvent> events;
+    std::string from;  ///< as observers see it
+    std::string to;
     void on_call_event(
-        const SessionId&, const transports::CallInfo&, const CallEvent& e
+        const SessionId&, const transports::CallInfo& info, const CallEvent& e
     ) noexcept override {
+        from = info.from;
+        to = info.to;
         events.push_back(e);
     }
     std::vector<std::string> texts(CallEvent::Kind kind) const {

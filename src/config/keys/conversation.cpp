@@ -293,6 +293,14 @@ std::vector<Key> conversation_keys() {
          Boolean{},
          "Show keys in logs, events, API and transcript. No: only how many there were."},
         {"agent",
+         "mask_personal_data",
+         [](Target t) -> Field { return &t.agent.mask_personal_data; },
+         List{},
+         "What is hidden in transcripts, events, logs and traces, written or spoken: `phone`, "
+         "`card`, `iban`, `email`, `identity_number` (Turkish), `digits` (any other four digits or "
+         "more, so also years and amounts). The model and the voice get the true words. Empty: "
+         "nothing is hidden."},
+        {"agent",
          "filler_sentence",
          [](Target t) -> Field { return &t.agent.filler_sentence; },
          Text{},

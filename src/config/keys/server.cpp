@@ -92,7 +92,8 @@ std::vector<Key> server_keys() {
          "show_personal_data",
          [](Target t) -> Field { return &t.config.logging.show_personal_data; },
          Boolean{},
-         "Write transcripts, prompts, numbers and digits in clear. For trials only."},
+         "Write transcripts and prompts in clear; numbers and addresses are hidden even then. For "
+         "trials only."},
     };
 }
 

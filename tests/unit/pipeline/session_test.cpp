@@ -33,6 +33,44 @@ TEST_F(SessionTest, GreetsListensAsksAndAnswers) {
     );
 }
 
+TEST_F(SessionTest, ObserversSeeNoNumbersButTheModelAndTheVoiceGetTheTrueWords) {
+    call.info.from = "+905321234567";
+    call.info.to = "+908501112233";
+    agent.greeting.clear();
+    llm.reply({"I have noted 4242 4242 4242 4242."});
+    start();
+    ask("my card is four two four two 4242 4242 4242");
+    run(2s);
+    ASSERT_EQ(llm.asks.size(), 1u);
+    EXPECT_EQ(llm.asks[0].messages.back().text, "my card is four two four two 4242 4242 4242");
+    EXPECT_THAT(tts.texts(), ElementsAre("I have noted 4242 4242 4242 4242."));
+    EXPECT_THAT(recorder.texts(Kind::caller_said), ElementsAre("my card is [card]"));
+    EXPECT_THAT(recorder.texts(Kind::sentence), ElementsAre("I have noted [card]."));
+    EXPECT_THAT(recorder.texts(Kind::heard), ElementsAre("I have noted [card]."));
+    EXPECT_EQ(recorder.from, "[phone]");
+    EXPECT_EQ(recorder.to, "+908501112233") << "the number that was dialled is ours";
+}
+
+TEST_F(SessionTest, AnAgentMayShowWhatItsCallersSay) {
+    agent.mask_personal_data.clear();
+    call.info.from = "+905321234567";
+    llm.reply({"It is 4242."});
+    start();
+    ask("what is my pin");
+    run(1s);
+    EXPECT_THAT(recorder.texts(Kind::heard), ElementsAre("It is 4242."));
+    EXPECT_EQ(recorder.from, "+905321234567");
+}
+
+TEST_F(SessionTest, TheCalleeOfAnOutgoingCallIsThePersonToHide) {
+    call.info.outgoing = true;
+    call.info.from = "+908501112233";
+    call.info.to = "+905321234567";
+    start();
+    EXPECT_EQ(recorder.from, "+908501112233");
+    EXPECT_EQ(recorder.to, "[phone]");
+}
+
 TEST_F(SessionTest, AnOutgoingCallGreetsOnceTheCalleesAudioArrives) {
     agent.greeting = "Hello and welcome.";
     call.info.outgoing = true;
