@@ -502,15 +502,17 @@ private:
                 other.origin.kind == Origin::Kind::file && other.legacy != nullptr;
             if (&other == &winner || !by_another_name || winner.rank != Rank::file) continue;
             const std::string& alias = winner.origin.legacy;
+            const bool same = other.text == winner.text;
             report(
-                Severity::warning,
+                same ? Severity::note : Severity::warning,
                 section,
                 other.origin.line,
                 fmt::format(
-                    "{} is not used: {} in line {} says the same",
+                    "{} is not used: {} in line {} {}",
                     other.origin.legacy,
                     alias.empty() ? fmt::format("[{}] {}", section, key.name) : alias,
-                    winner.origin.line
+                    winner.origin.line,
+                    same ? "says the same" : "wins"
                 )
             );
         }

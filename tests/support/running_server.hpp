@@ -71,6 +71,25 @@ public:
             config::load_text(ini, "test.ini", OAVC_SOURCE_DIR, on_free_ports(more)), false};
     }
 
+    /// A file and an environment exactly as they are: whose ports must be free is the test's
+    /// matter.
+    static RunningServer as_written(
+        const std::string& file, const config::Environment& environment
+    ) {
+        return RunningServer{
+            config::load(std::filesystem::path{OAVC_SOURCE_DIR} / file, environment), false};
+    }
+
+    /// What the configuration's reader was not content with, a line each; notes do not count.
+    std::string warnings() const {
+        std::string lines;
+        for (const auto& problem : loaded_.problems) {
+            if (problem.severity == config::Severity::note) continue;
+            lines += config::to_string(problem, loaded_.file) + '\n';
+        }
+        return lines;
+    }
+
     RunningServer& start() {
         server_->start();
         return *this;

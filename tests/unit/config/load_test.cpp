@@ -451,8 +451,12 @@ TEST_F(Load, TheNewNameBeatsTheOldOneAndSaysSo) {
     EXPECT_THAT(
         all(loaded),
         HasSubstr("test.ini:2: warning: [rtp] min_port is not used: [telephony.opensips] "
-                  "rtp_port_start in line 4 says the same")
+                  "rtp_port_start in line 4 wins")
     );
+    const auto same =
+        load("[rtp]\nmin_port = 35000\n[telephony.opensips]\nrtp_port_start = 35000\n");
+    EXPECT_THAT(all(same), HasSubstr("test.ini:2: note: [rtp] min_port is not used: "));
+    EXPECT_THAT(all(same), HasSubstr("says the same"));
 }
 
 TEST_F(Load, CodecsAndEncryptionAreChecked) {
@@ -488,7 +492,7 @@ TEST_F(Load, TheBlueprintsNamesOfRtpKeysAreAsGoodAsOurs) {
     EXPECT_THAT(
         all(both),
         HasSubstr("[telephony.opensips] rtp_port_end is not used: [telephony.rtp] port_end in "
-                  "line 4 says the same")
+                  "line 4 wins")
     );
     const auto by_environment = load(
         "[telephony.rtp]\nport_end = 41000\n", {{"OAVC_TELEPHONY_OPENSIPS_RTP_PORT_END", "42000"}}
