@@ -141,6 +141,7 @@ std::string verdict(const CallReport& call) {
         if (turn.interrupted) continue;
         if (turn.server_said.empty())
             return fmt::format("the server told no reply to {}", quoted(turn.label));
+        if (!call.deaf.empty()) return "the replies could not be recognised: " + call.deaf;
         const double accuracy = word_accuracy(turn.server_said, turn.connector_said);
         if (accuracy < min_reply_accuracy) {
             return fmt::format(
@@ -174,7 +175,7 @@ std::string to_json(const CallReport& call) {
             {"barge_in_ms", optional_ms(turn.barge_in_ms)},
         });
     }
-    const json::object out{
+    json::object out{
         {"call_id", call.call_id},
         {"via", call.via},
         {"setup_ms", rounded(call.setup_ms)},
@@ -189,6 +190,7 @@ std::string to_json(const CallReport& call) {
          }},
         {"result", call.result},
     };
+    if (!call.deaf.empty()) out["not_recognised"] = call.deaf;
     return net::json_text(out);
 }
 
@@ -245,6 +247,9 @@ std::string waterfall(const CallReport& call, const Style& style) {
             );
             begin += ms;
         }
+    }
+    if (!call.deaf.empty()) {
+        out += style.dim(fmt::format("  replies were not recognised: {}\n", call.deaf));
     }
     return out;
 }

@@ -36,6 +36,7 @@ struct CallReport {
     LineStats rtp;
     std::string result;    ///< "ok", or what is wrong
     std::string recorded;  ///< the WAV's path; empty: none
+    std::string deaf;      ///< why our own recogniser heard no reply; empty: it listened
 };
 
 /// What the server told, put beside our utterances: element 0 is the greeting, element i the i-th

@@ -227,6 +227,7 @@ asio::awaitable<void> CallRun::place_call(std::size_t index) {
             events,
         };
         report.turns = co_await analyse_aside(facts);
+        report.deaf = deaf_;
         report.result = judge(conversation, end, report, problem);
         record(conversation.tape(), index, report);
     }
@@ -296,7 +297,10 @@ asio::awaitable<std::vector<TurnReport>> CallRun::analyse_aside(const CallFacts&
     co_return turns;
 }
 
+/// Ours knows English words only: what a connector says in another language is measured all the
+/// same, but not understood.
 Recogniser CallRun::recogniser(std::span<const ServerEvent> events) {
+    if (!deaf_.empty()) return {};
     if (!ear_) {
         auto phrases = reply_phrases(config_);
         if (phrases.empty()) {
@@ -305,7 +309,12 @@ Recogniser CallRun::recogniser(std::span<const ServerEvent> events) {
             }
         }
         if (phrases.empty()) return {};
-        ear_.emplace(phrases, config_.services.pocketsphinx.model_dir);
+        try {
+            ear_.emplace(phrases, config_.services.pocketsphinx.model_dir);
+        } catch (const std::runtime_error& error) {
+            deaf_ = error.what();
+            return {};
+        }
     }
     return [this](media::Samples samples) { return ear_->recognize(samples, narrowband); };
 }

@@ -90,6 +90,7 @@ private:
     std::optional<OpenSipsBox> box_;
     std::vector<Utterance> utterances_;
     std::optional<services::PhraseRecognizer> ear_;  ///< used on listener_ only
+    std::string deaf_;                               ///< why there is none; the same
     async::WorkerPool listener_{1, 1};  ///< recognises while the shard keeps answering MI
     // State.
     std::vector<CallReport> reports_;

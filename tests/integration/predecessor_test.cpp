@@ -1,5 +1,5 @@
-// An operator of the Python predecessor puts this server in its place: his INI file and the
-// environment of his Compose file stay as they are, and calls go on.
+// An operator of the Python predecessor puts this server in its place: his INI file, as it was
+// shipped, and the environment of his Compose file stay as they are, and calls go on.
 
 #include "caller/run.hpp"
 #include "support/fake_llama.hpp"
@@ -61,7 +61,6 @@ TEST(Predecessor, ItsIniAndEnvironmentServeACallUnmodified) {
         {"LLAMA_MODEL", "llama3.2:3b-instruct"},
         {"PIPER_WEBSOCKET_URL", piper.url()},
         {"SYSTEM_PROMPT", "Sen bir banka asistanısın."},
-        {"WELCOME_MESSAGE", "Merhaba, nasıl yardımcı olabilirim?"},
         {"CONVERSATION_LANGUAGE", "tr"},
         {"CONVERSATION_MAX_TURNS", "20"},
         {"LLM_MAX_TOKENS", "80"},
@@ -76,7 +75,10 @@ TEST(Predecessor, ItsIniAndEnvironmentServeACallUnmodified) {
         {"PIPELINE_MAX_ERRORS", "3"},
         {"LOG_LEVEL", "ERROR"},
         {"WAIT_FOR_DEPS", "false"},
-        // Where its defaults would meet another test's.
+        // In the place of its container's network, and where its ports would meet another test's.
+        {"OAVC_TELEPHONY_OPENSIPS_MI_IP", "127.0.0.1"},
+        {"OAVC_TELEPHONY_OPENSIPS_EVENT_IP", "127.0.0.1"},
+        {"RTP_HOST_IP", "127.0.0.1"},
         {"OPENSIPS_EVENT_PORT", port(0)},
         {"OPENSIPS_MI_PORT", port(1)},
         {"SIP_PORT", port(2)},
@@ -102,6 +104,8 @@ TEST(Predecessor, ItsIniAndEnvironmentServeACallUnmodified) {
     ASSERT_EQ(calls.size(), 1U);
     const CallReport& call = calls[0];
     ASSERT_EQ(call.turns.size(), 1U);
+    EXPECT_EQ(call.result, "ok");
+    EXPECT_NE(call.deaf, "") << "the caller's own recogniser knows no Turkish";
     EXPECT_TRUE(call.turns[0].heard_latency_ms) << "nothing was heard after the question";
     EXPECT_EQ(witness.texts("caller_said"), std::string{question} + "\n");
     const auto said = witness.texts("sentence");
