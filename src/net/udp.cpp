@@ -125,6 +125,15 @@ Result<asio::ip::address> source_address_towards(const UdpEndpoint& remote) noex
     return local.address();
 }
 
+asio::ip::address unmapped(const asio::ip::address& address) {
+    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+}
+
+UdpEndpoint unmapped(const UdpEndpoint& endpoint) {
+    return {unmapped(endpoint.address()), endpoint.port()};
+}
+
 std::string to_string(const UdpEndpoint& endpoint) {
     const auto address = endpoint.address().to_string();
     const auto port = std::to_string(endpoint.port());

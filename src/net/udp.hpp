@@ -67,6 +67,11 @@ private:
 /// The local address that packets to `remote` leave from, as routing has it. Sends nothing.
 Result<boost::asio::ip::address> source_address_towards(const UdpEndpoint& remote) noexcept;
 
+/// An IPv6 socket's name of an IPv4 peer (::ffff:192.0.2.1) as IPv4; others as they are: one form
+/// for comparing.
+boost::asio::ip::address unmapped(const boost::asio::ip::address& address);
+UdpEndpoint unmapped(const UdpEndpoint& endpoint);
+
 /// "127.0.0.1:8090", "[::1]:8090". For logs and errors.
 std::string to_string(const UdpEndpoint& endpoint);
 

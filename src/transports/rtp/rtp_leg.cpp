@@ -41,13 +41,6 @@ std::optional<media::TelephoneEventType> events(
     return media::TelephoneEventType{{*type}, {audio.event_clock_rate}};
 }
 
-/// What an IPv6 socket calls an IPv4 peer, and the other way round: one form for comparing.
-net::UdpEndpoint unmapped(const net::UdpEndpoint& endpoint) noexcept {
-    const auto& address = endpoint.address();
-    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return endpoint;
-    return {ip::make_address_v4(ip::v4_mapped, address.to_v6()), endpoint.port()};
-}
-
 net::UdpEndpoint for_socket(const net::UdpSocket& socket, const net::UdpEndpoint& to) noexcept {
     if (socket.local_endpoint().address().is_v4() || to.address().is_v6()) return to;
     return {ip::make_address_v6(ip::v4_mapped, to.address().to_v4()), to.port()};
@@ -59,7 +52,7 @@ std::optional<net::UdpEndpoint> unicast(const std::string& address, std::uint16_
     if (port == 0) return std::nullopt;
     const auto endpoint = net::parse_endpoint(address, port);
     if (!endpoint) return std::nullopt;
-    const auto plain = unmapped(*endpoint);
+    const auto plain = net::unmapped(*endpoint);
     const auto& host = plain.address();
     const bool broadcast = host.is_v4() && host.to_v4() == ip::address_v4::broadcast();
     if (host.is_multicast() || host.is_unspecified() || broadcast) return std::nullopt;
@@ -199,7 +192,7 @@ std::span<const std::byte> RtpLeg::decrypted(
 void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
     if (sink_ == nullptr || !audio_) return;
     if (media::looks_like_rtcp(datagram)) return on_rtcp(datagram, from);
-    const auto source = unmapped(from);
+    const auto source = net::unmapped(from);
     if (pinned_ && source != remote_) {
         ++foreign_;
         return;
@@ -227,7 +220,7 @@ void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint&
 
 void RtpLeg::on_rtcp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
     if (sink_ == nullptr || !rtcp_) return;
-    const auto source = unmapped(from);
+    const auto source = net::unmapped(from);
     if (!remote_ || source.address() != remote_->address()) {
         ++foreign_;
         return;
