@@ -1,6 +1,5 @@
 #include "transports/opensips/opensips_transport.hpp"
 
-#include "net/udp.hpp"
 #include "transports/errors.hpp"
 #include "transports/rtp/local_address.hpp"
 #include "transports/rtp/negotiation.hpp"
@@ -9,17 +8,12 @@
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <functional>
 #include <utility>
 
 namespace oavc::transports::opensips {
 
 namespace {
-
-/// Phones set to "RTP and INFO" send each key twice, at about the same time.
-constexpr milliseconds same_key{700};
-
-/// 'w' among the digits to send.
-constexpr milliseconds key_wait{500};
 
 std::string_view usual_reason(int status) noexcept {
     switch (status) {
@@ -52,23 +46,21 @@ OpensipsTransport::OpensipsTransport(
     rtp::RtpPortPair ports,
     log::Logger log
 )
-    : shard_{shard},
-      exchange_{exchange},
+    : exchange_{exchange},
       config_{config},
       rtp_{rtp},
       number_{number},
       log_{std::move(log)},
       session_{std::move(session)},
       changed_{shard.executor()} {
-    rtp::RtpLeg::Observer& observer = *this;
-    leg_.emplace(shard_, std::move(ports), rtp_.media_timeout, observer);
-    if (rtp_.inband_digits) leg_->hear_tones();
+    rtp::CallMedia::Owner& owner = *this;
+    media_.emplace(shard, std::move(ports), rtp_, owner, log_);
     exchange_.call_began(number_, *this);
 }
 
 OpensipsTransport::~OpensipsTransport() {
-    const auto port = leg_->port();
-    leg_.reset();  // closes the sockets before the port is given back
+    const auto port = media_->leg().port();
+    media_.reset();  // closes the sockets before the port is given back
     exchange_.call_ended(number_, port, session_.take_leftovers());
 }
 
@@ -94,7 +86,7 @@ asio::awaitable<bool> OpensipsTransport::wait_for_news(std::optional<TimePoint> 
 asio::awaitable<Result<void>> OpensipsTransport::place(Clock::duration limit) {
     const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
     const auto now = Clock::now();
-    session_.place(rtp::local_media(address, leg_->port()), now);
+    session_.place(rtp::local_media(address, media_->leg().port()), now);
     run_actions();
     while (!ringing_ && !answered_ && !end_) {
         if (Clock::now() >= now + limit) {
@@ -129,7 +121,7 @@ asio::awaitable<Result<void>> OpensipsTransport::connect() {
     }
     // A caller whose address is unknown or a name is reached as OpenSIPS is.
     const auto address = rtp::local_address(rtp_, {session_.caller_address(), config_.mi_ip});
-    session_.answer(rtp::local_media(address, leg_->port()));
+    session_.answer(rtp::local_media(address, media_->leg().port()));
     run_actions();
     while (!answered_ && !end_) {
         if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
@@ -196,48 +188,33 @@ asio::awaitable<Result<void>> OpensipsTransport::hold(bool held) {
 asio::awaitable<Result<void>> OpensipsTransport::send_digits(std::string digits) {
     if (pressing_) co_return CallControlErrc::wrong_state;
     pressing_ = true;
-    const auto done = co_await press_all(digits);
+    std::function<bool()> over = [this] { return end_.has_value(); };
+    std::function<asio::awaitable<Result<void>>(char)> by_info = [this](char digit) {
+        return press_by_info(digit);
+    };
+    const auto pressed = co_await rtp::press_keys(
+        media_->leg(), std::move(digits), std::move(over), std::move(by_info)
+    );
     pressing_ = false;
-    co_return done;
+    co_return pressed;
 }
 
-asio::awaitable<Result<void>> OpensipsTransport::press_all(std::string_view digits) {
-    for (const char digit : digits) {
-        if (digit == 'w') {
-            async::Signal never{shard_.executor()};
-            if (!co_await never.wait_until(Clock::now() + key_wait)) {
-                co_return error_code{asio::error::operation_aborted};
-            }
-            continue;
-        }
-        if (end_) co_return CallControlErrc::gone;
-        if (leg_->takes_digits()) {
-            const auto pressed = co_await rtp::press_key(*leg_, digit);
-            if (!pressed) co_return pressed.error();
-            continue;
-        }
-        key_done_.reset();
-        if (const auto begun = session_.press(digit, Clock::now()); !begun) {
-            co_return begun.error();
-        }
-        run_actions();
-        const auto done = co_await outcome(key_done_);
-        if (!done) co_return done;
-    }
-    co_return Result<void>{};
+asio::awaitable<Result<void>> OpensipsTransport::press_by_info(char digit) {
+    key_done_.reset();
+    if (const auto begun = session_.press(digit, Clock::now()); !begun) co_return begun.error();
+    run_actions();
+    const auto done = co_await outcome(key_done_);
+    co_return done;
 }
 
 asio::awaitable<MediaEnd> OpensipsTransport::receive_audio(MediaSink& sink) {
     if (!answered_ && !end_) co_return MediaEnd{EndReason::protocol_error, "not answered"};
     if (end_) co_return *end_;
-    sink_ = &sink;
-    leg_->attach(sink);
-    if (held_) sink.on_hold(true);
+    media_->attach(sink);
     while (!end_) {
         if (!co_await changed_.wait()) break;
     }
-    leg_->detach();
-    sink_ = nullptr;
+    media_->detach();
     if (!end_) co_return MediaEnd{EndReason::we_hung_up, "cancelled"};
     co_return *end_;
 }
@@ -264,41 +241,11 @@ void OpensipsTransport::on_media_timeout() noexcept {
     run_actions();
 }
 
-void OpensipsTransport::on_leg_tick(TimePoint now) noexcept {
+void OpensipsTransport::on_media_tick(TimePoint now) noexcept {
     if (const auto deadline = session_.next_deadline(); deadline && now >= *deadline) {
         session_.on_time(now);
         run_actions();
     }
-    if (leg_->is_pinned() != pin_reported_) {
-        pin_reported_ = leg_->is_pinned();
-        if (pin_reported_) {
-            const auto where = net::to_string(*leg_->remote());
-            log_.debug("caller's media address learned", log::kv("address", log::pii(where)));
-        }
-    }
-}
-
-void OpensipsTransport::on_rtp_digit(char digit) noexcept { press(digit, DigitSource::rtp_event); }
-
-void OpensipsTransport::press(char digit, DigitSource source) noexcept {
-    const auto now = Clock::now();
-    const bool twin = last_press_ && last_press_->digit == digit && last_press_->source != source &&
-                      now - last_press_->at < same_key;
-    if (twin) {
-        last_press_.reset();
-        return;
-    }
-    last_press_ = Press{digit, source, now};
-    if (sink_ != nullptr) sink_->on_digit(digit, source);
-}
-
-void OpensipsTransport::media_changed(const sip::NegotiatedAudio& audio) {
-    leg_->apply(audio);
-    rtp::log_agreement(log_, audio, leg_->port());
-    const bool held = leg_->is_held();
-    if (held == held_) return;
-    held_ = held;
-    if (sink_ != nullptr) sink_->on_hold(held);
 }
 
 void OpensipsTransport::run_actions() {
@@ -310,16 +257,16 @@ void OpensipsTransport::run_actions() {
         }
         notify = true;
         if (const auto* answered = std::get_if<UaSession::Answered>(&*action)) {
-            media_changed(answered->audio);
+            media_->apply(answered->audio);
             answered_ = true;
         } else if (std::holds_alternative<UaSession::Placed>(*action)) {
             log_.debug("OpenSIPS has sent our INVITE", log::kv("native_id", session_.key()));
         } else if (std::holds_alternative<UaSession::Ringing>(*action)) {
             ringing_ = true;
         } else if (const auto* changed = std::get_if<UaSession::MediaChanged>(&*action)) {
-            media_changed(changed->audio);
+            media_->apply(changed->audio);
         } else if (const auto* digit = std::get_if<UaSession::Digit>(&*action)) {
-            press(digit->digit, DigitSource::sip_info);
+            media_->press(digit->digit, DigitSource::sip_info);
         } else if (const auto* done = std::get_if<UaSession::TransferDone>(&*action)) {
             transfer_done_ = *done;
         } else if (const auto* held = std::get_if<UaSession::HoldDone>(&*action)) {

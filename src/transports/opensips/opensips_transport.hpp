@@ -5,8 +5,8 @@
 #include "observability/log.hpp"
 #include "transports/opensips/config.hpp"
 #include "transports/opensips/ua_session.hpp"
+#include "transports/rtp/call_media.hpp"
 #include "transports/rtp/config.hpp"
-#include "transports/rtp/rtp_leg.hpp"
 #include "transports/rtp/rtp_ports.hpp"
 #include "transports/transport.hpp"
 
@@ -45,7 +45,7 @@ protected:
 
 /// One call that came through OpenSIPS in UA-session mode. Owner: the call's Session. Thread: the
 /// call's shard. Destroyed early, it refuses or hangs up what it stood for.
-class OpensipsTransport final : public Transport, private rtp::RtpLeg::Observer {
+class OpensipsTransport final : public Transport, private rtp::CallMedia::Owner {
 public:
     /// Everything but the parts is borrowed and outlives the transport.
     OpensipsTransport(
@@ -70,10 +70,12 @@ public:
     const CallInfo& info() const noexcept override { return session_.info(); }
     asio::awaitable<Result<void>> connect() override;
     asio::awaitable<void> reject(int status, std::string reason) override;
-    const media::AudioFormat& format() const noexcept override { return leg_->format(); }
+    const media::AudioFormat& format() const noexcept override { return media_->leg().format(); }
     asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
-    std::size_t send_room() const noexcept override { return leg_->send_room(); }
-    bool send_audio(media::FrameView frame) noexcept override { return leg_->send_audio(frame); }
+    std::size_t send_room() const noexcept override { return media_->leg().send_room(); }
+    bool send_audio(media::FrameView frame) noexcept override {
+        return media_->leg().send_audio(frame);
+    }
     milliseconds unheard() const noexcept override { return milliseconds{0}; }
     milliseconds clear_audio() noexcept override { return milliseconds{0}; }
     asio::awaitable<void> hang_up() override;
@@ -82,7 +84,7 @@ public:
     asio::awaitable<Result<void>> transfer(std::string target) override;
     asio::awaitable<Result<void>> hold(bool held) override;
     asio::awaitable<Result<void>> send_digits(std::string digits) override;
-    MediaStats stats() const noexcept override { return leg_->stats(); }
+    MediaStats stats() const noexcept override { return media_->leg().stats(); }
 
     // From the listener, on the call's shard.
     void on_event(const UaEvent& event);
@@ -90,24 +92,20 @@ public:
     void on_lost(std::string reason);
 
 private:
-    // RtpLeg::Observer
+    // CallMedia::Owner
     void on_media_timeout() noexcept override;
-    void on_leg_tick(TimePoint now) noexcept override;
-    void on_rtp_digit(char digit) noexcept override;
+    void on_media_tick(TimePoint now) noexcept override;
 
     /// Waits for an outcome, or for the end of the call.
     template <class Done>
     asio::awaitable<Result<void>> outcome(std::optional<Done>& done);
-    asio::awaitable<Result<void>> press_all(std::string_view digits);
+    asio::awaitable<Result<void>> press_by_info(char digit);
     asio::awaitable<bool> wait_for_news(std::optional<TimePoint> until = {});
     asio::awaitable<Result<void>> wait_for_answer();
     void run_actions();
-    void media_changed(const sip::NegotiatedAudio& audio);
-    void press(char digit, DigitSource source) noexcept;
     asio::awaitable<void> finish();
 
     // Given to us.
-    async::Shard& shard_;
     Exchange& exchange_;
     const Config& config_;
     const rtp::Config& rtp_;
@@ -115,25 +113,16 @@ private:
     log::Logger log_;
     // Owned.
     UaSession session_;
-    std::optional<rtp::RtpLeg> leg_;
+    std::optional<rtp::CallMedia> media_;
     async::Signal changed_;  ///< of anything below
     // State.
     bool answered_{false};
     bool ringing_{false};  ///< outgoing: the other side does
-    bool held_{false};
-    bool pin_reported_{false};
-    MediaSink* sink_{nullptr};
     std::optional<MediaEnd> end_;
     std::optional<UaSession::TransferDone> transfer_done_;
     std::optional<UaSession::HoldDone> hold_done_;
     std::optional<UaSession::KeyDone> key_done_;
     bool pressing_{false};
-    struct Press {
-        char digit;
-        DigitSource source;
-        TimePoint at;
-    };
-    std::optional<Press> last_press_;
 };
 
 }  // namespace oavc::transports::opensips

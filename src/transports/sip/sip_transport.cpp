@@ -1,22 +1,16 @@
 #include "transports/sip/sip_transport.hpp"
 
-#include "async/deadline.hpp"
-#include "net/udp.hpp"
-#include "transports/rtp/negotiation.hpp"
 #include "transports/rtp/press_key.hpp"
 
 #include <boost/asio/error.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include <functional>
 #include <utility>
 
 namespace oavc::transports::sip_ua {
 
 namespace {
-
-/// Phones set to "RTP and INFO" send each key twice, at about the same time.
-constexpr milliseconds same_key{700};
-constexpr milliseconds key_pause{500};  ///< a 'w' among digits
 
 EndReason reason_of(sip::CallEnd end) noexcept {
     switch (end) {
@@ -51,21 +45,19 @@ SipTransport::SipTransport(
     rtp::RtpPortPair ports,
     log::Logger log
 )
-    : shard_{shard},
-      exchange_{exchange},
+    : exchange_{exchange},
       number_{number},
       info_{std::move(info)},
       log_{std::move(log)},
       changed_{shard.executor()} {
-    rtp::RtpLeg::Observer& observer = *this;
-    leg_.emplace(shard_, std::move(ports), rtp.media_timeout, observer);
-    if (rtp.inband_digits) leg_->hear_tones();
+    rtp::CallMedia::Owner& owner = *this;
+    media_.emplace(shard, std::move(ports), rtp, owner, log_);
     exchange_.call_began(number_, *this);
 }
 
 SipTransport::~SipTransport() {
-    const auto port = leg_->port();
-    leg_.reset();  // closes the sockets before the port is given back
+    const auto port = media_->leg().port();
+    media_.reset();  // closes the sockets before the port is given back
     exchange_.call_ended(number_, port);
 }
 
@@ -100,14 +92,11 @@ asio::awaitable<void> SipTransport::finish() {
 asio::awaitable<MediaEnd> SipTransport::receive_audio(MediaSink& sink) {
     if (!answered_ && !end_) co_return MediaEnd{EndReason::protocol_error, "not answered"};
     if (end_) co_return *end_;
-    sink_ = &sink;
-    leg_->attach(sink);
-    if (held_) sink.on_hold(true);
+    media_->attach(sink);
     while (!end_) {
         if (!co_await changed_.wait()) break;
     }
-    leg_->detach();
-    sink_ = nullptr;
+    media_->detach();
     if (!end_) co_return MediaEnd{EndReason::we_hung_up, "cancelled"};
     co_return *end_;
 }
@@ -147,22 +136,14 @@ asio::awaitable<Result<void>> SipTransport::hold(bool held) {
 }
 
 asio::awaitable<Result<void>> SipTransport::send_digits(std::string digits) {
-    for (const char digit : digits) {
-        if (digit == 'w') {
-            const bool waited = co_await async::sleep_for(key_pause);
-            if (!waited) co_return error_code{asio::error::operation_aborted};
-            continue;
-        }
-        if (leg_->takes_digits()) {
-            const auto pressed = co_await rtp::press_key(*leg_, digit);
-            if (!pressed) co_return pressed.error();
-            continue;
-        }
-        Wish wish{PressKey{digit}};
-        const auto pressed = co_await done(std::move(wish));
-        if (!pressed) co_return pressed.error();
-    }
-    co_return Result<void>{};
+    std::function<bool()> over = [this] { return end_.has_value(); };
+    std::function<asio::awaitable<Result<void>>(char)> by_info = [this](char digit) {
+        return done(Wish{PressKey{digit}});
+    };
+    const auto pressed = co_await rtp::press_keys(
+        media_->leg(), std::move(digits), std::move(over), std::move(by_info)
+    );
+    co_return pressed;
 }
 
 // --- Events.
@@ -181,18 +162,12 @@ void SipTransport::on_event(Event event) {
 
 void SipTransport::on_call_event(sip::Call::Action action) {
     if (const auto* answered = std::get_if<sip::Call::Answered>(&action)) {
-        log_.debug(
-            "call answered",
-            log::kv("codec", sip::to_string(answered->audio.codec)),
-            log::kv("ptime_ms", answered->audio.ptime),
-            log::kv("rtp_port", leg_->port())
-        );
-        media_changed(answered->audio);
+        media_->apply(answered->audio);
         answered_ = true;
     } else if (const auto* changed = std::get_if<sip::Call::MediaChanged>(&action)) {
-        media_changed(changed->audio);
+        media_->apply(changed->audio);
     } else if (const auto* digit = std::get_if<sip::Call::Digit>(&action)) {
-        press(digit->digit, DigitSource::sip_info);
+        media_->press(digit->digit, DigitSource::sip_info);
     } else if (const auto* held = std::get_if<sip::Call::HoldDone>(&action)) {
         wish_done_ = result_of(held->status);
     } else if (const auto* transferred = std::get_if<sip::Call::TransferDone>(&action)) {
@@ -217,38 +192,6 @@ void SipTransport::on_media_timeout() noexcept {
     end({EndReason::media_timeout, "no RTP came"});
     exchange_.wish(number_, HangUp{});
     changed_.notify();
-}
-
-void SipTransport::on_leg_tick(TimePoint) noexcept {
-    if (leg_->is_pinned() == pin_reported_) return;
-    pin_reported_ = leg_->is_pinned();
-    if (pin_reported_) {
-        const auto where = net::to_string(*leg_->remote());
-        log_.debug("caller's media address learned", log::kv("address", log::pii(where)));
-    }
-}
-
-void SipTransport::on_rtp_digit(char digit) noexcept { press(digit, DigitSource::rtp_event); }
-
-void SipTransport::press(char digit, DigitSource source) noexcept {
-    const auto now = Clock::now();
-    const bool twin = last_press_ && last_press_->digit == digit && last_press_->source != source &&
-                      now - last_press_->at < same_key;
-    if (twin) {
-        last_press_.reset();
-        return;
-    }
-    last_press_ = Press{digit, source, now};
-    if (sink_ != nullptr) sink_->on_digit(digit, source);
-}
-
-void SipTransport::media_changed(const sip::NegotiatedAudio& audio) {
-    leg_->apply(audio);
-    rtp::log_agreement(log_, audio, leg_->port());
-    const bool held = leg_->is_held();
-    if (held == held_) return;
-    held_ = held;
-    if (sink_ != nullptr) sink_->on_hold(held);
 }
 
 }  // namespace oavc::transports::sip_ua

@@ -5,8 +5,8 @@
 #include "observability/log.hpp"
 #include "sip/call.hpp"
 #include "transports/errors.hpp"
+#include "transports/rtp/call_media.hpp"
 #include "transports/rtp/config.hpp"
-#include "transports/rtp/rtp_leg.hpp"
 #include "transports/rtp/rtp_ports.hpp"
 #include "transports/transport.hpp"
 
@@ -67,7 +67,7 @@ protected:
 
 /// One call of our SIP user agent: its media here, its signalling on shard 0. Owner: the call's
 /// Session. Thread: the call's shard.
-class SipTransport final : public Transport, private rtp::RtpLeg::Observer {
+class SipTransport final : public Transport, private rtp::CallMedia::Owner {
 public:
     /// Everything but the parts is borrowed and outlives the transport.
     SipTransport(
@@ -87,10 +87,12 @@ public:
     const CallInfo& info() const noexcept override { return info_; }
     asio::awaitable<Result<void>> connect() override;
     asio::awaitable<void> reject(int status, std::string reason) override;
-    const media::AudioFormat& format() const noexcept override { return leg_->format(); }
+    const media::AudioFormat& format() const noexcept override { return media_->leg().format(); }
     asio::awaitable<MediaEnd> receive_audio(MediaSink& sink) override;
-    std::size_t send_room() const noexcept override { return leg_->send_room(); }
-    bool send_audio(media::FrameView frame) noexcept override { return leg_->send_audio(frame); }
+    std::size_t send_room() const noexcept override { return media_->leg().send_room(); }
+    bool send_audio(media::FrameView frame) noexcept override {
+        return media_->leg().send_audio(frame);
+    }
     milliseconds unheard() const noexcept override { return milliseconds{0}; }
     milliseconds clear_audio() noexcept override { return milliseconds{0}; }
     asio::awaitable<void> hang_up() override;
@@ -100,49 +102,35 @@ public:
         override;
     asio::awaitable<Result<void>> hold(bool held) override;
     asio::awaitable<Result<void>> send_digits(std::string digits) override;
-    MediaStats stats() const noexcept override { return leg_->stats(); }
+    MediaStats stats() const noexcept override { return media_->leg().stats(); }
 
     // From the listener, on the call's shard.
     void on_event(Event event);
 
 private:
-    // RtpLeg::Observer
+    // CallMedia::Owner
     void on_media_timeout() noexcept override;
-    void on_leg_tick(TimePoint now) noexcept override;
-    void on_rtp_digit(char digit) noexcept override;
 
     void on_call_event(sip::Call::Action action);
-    void media_changed(const sip::NegotiatedAudio& audio);
-    void press(char digit, DigitSource source) noexcept;
     void end(MediaEnd end);
     asio::awaitable<Result<void>> done(Wish wish);
     asio::awaitable<void> finish();
 
     // Given to us.
-    async::Shard& shard_;
     Exchange& exchange_;
     const std::uint64_t number_;
     const CallInfo info_;
     log::Logger log_;
     // Owned.
-    std::optional<rtp::RtpLeg> leg_;
+    std::optional<rtp::CallMedia> media_;
     async::Signal changed_;  ///< of anything below
     // State.
     bool answered_{false};
-    bool held_{false};
     bool gone_{false};
-    bool pin_reported_{false};
-    MediaSink* sink_{nullptr};
     std::optional<MediaEnd> end_;
     CallControlErrc refusal_{CallControlErrc::gone};  ///< why an outgoing call was not answered
     bool wish_under_way_{false};
     std::optional<Result<void>> wish_done_;
-    struct Press {
-        char digit;
-        DigitSource source;
-        TimePoint at;
-    };
-    std::optional<Press> last_press_;
 };
 
 }  // namespace oavc::transports::sip_ua
