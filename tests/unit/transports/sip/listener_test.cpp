@@ -1,19 +1,7 @@
 // The SIP user agent over real loopback sockets, against a phone that writes its messages itself.
-#include "async/shard_pool.hpp"
-#include "base/bytes.hpp"
-#include "media/g711.hpp"
-#include "media/rtp.hpp"
 #include "sip/message.hpp"
-#include "support/fake_opensips.hpp"
 #include "transports/errors.hpp"
-#include "transports/sip/sip_listener.hpp"
-
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/ip/address.hpp>
-#include <boost/asio/post.hpp>
-#include <boost/asio/this_coro.hpp>
-#include <boost/asio/use_awaitable.hpp>
-#include <boost/asio/use_future.hpp>
+#include "unit/transports/sip/listener_rig.hpp"
 
 #include <gtest/gtest.h>
 #include <netinet/in.h>
@@ -21,272 +9,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
-#include <atomic>
-#include <condition_variable>
-#include <memory>
-#include <mutex>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <thread>
-#include <vector>
 
 namespace oavc::transports::sip_ua {
 namespace {
-
-using test::UdpPeer;
-
-/// Plays the pipeline: answers, speaks a constant level, and notes what it is told.
-class Pipeline final : public CallHandler, private AdmissionSlot::Owner {
-public:
-    static constexpr media::Sample our_level = 8000;
-
-    struct Call final : MediaSink {
-        std::unique_ptr<Transport> transport;
-        async::Shard* shard{nullptr};
-        std::atomic<int> loud_frames{0};
-        std::atomic<bool> connected{false};
-        std::mutex mutex;
-        std::string digits;
-        std::optional<MediaEnd> end;
-        error_code failure;
-
-        void on_frame(media::FrameView frame, TimePoint, bool) noexcept override {
-            const auto peak = *std::max_element(frame.samples.begin(), frame.samples.end());
-            if (peak > 1000) ++loud_frames;
-        }
-        void on_tick(TimePoint) noexcept override {
-            const auto rate = transport->format().rate;
-            std::array<media::Sample, 960> speech;
-            speech.fill(our_level);
-            const media::Samples frame{speech.data(), samples_in(milliseconds{20}, rate)};
-            while (transport->send_room() > 0)
-                transport->send_audio({frame, rate});
-        }
-        void on_digit(char digit, DigitSource) noexcept override {
-            const std::lock_guard lock{mutex};
-            digits += digit;
-        }
-        void on_hold(bool) noexcept override {}
-    };
-
-    Result<AdmissionSlot, Refusal> admit(const CallOffer&) noexcept override {
-        if (active_.load() >= limit.load()) return Refusal::full;
-        ++active_;
-        return AdmissionSlot{*this};
-    }
-
-    asio::awaitable<void> run_call(
-        async::Shard& shard, std::unique_ptr<Transport> transport, AdmissionSlot slot
-    ) override {
-        auto call = std::make_shared<Call>();
-        call->shard = &shard;
-        call->transport = std::move(transport);
-        {
-            const std::lock_guard lock{mutex_};
-            calls_.push_back(call);
-        }
-        changed_.notify_all();
-        const auto connected = co_await call->transport->connect();
-        if (connected) {
-            call->connected = true;
-            const auto end = co_await call->transport->receive_audio(*call);
-            {
-                const std::lock_guard lock{call->mutex};
-                call->end = end;
-            }
-            co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-            co_await call->transport->hang_up();
-        } else {
-            call->failure = connected.error();
-        }
-        // Whoever waits for a wish on this shard is woken before the transport goes.
-        co_await asio::post(shard.context(), asio::use_awaitable);
-        call->transport.reset();
-        slot = {};
-        ++finished_;
-        changed_.notify_all();
-    }
-
-    std::shared_ptr<Call> wait_for_call(std::size_t index = 0) {
-        std::unique_lock lock{mutex_};
-        changed_.wait_for(lock, std::chrono::seconds{20}, [&] { return calls_.size() > index; });
-        return calls_.size() > index ? calls_[index] : nullptr;
-    }
-    bool wait_until_finished(int count = 1) {
-        std::unique_lock lock{mutex_};
-        for (int i = 0; i < 2000 && finished_.load() < count; ++i)
-            changed_.wait_for(lock, std::chrono::milliseconds{10});
-        return finished_.load() >= count;
-    }
-    int active() const { return active_.load(); }
-
-    std::atomic<int> limit{100};
-
-private:
-    void release_slot() noexcept override { --active_; }
-
-    std::mutex mutex_;
-    std::condition_variable changed_;
-    std::vector<std::shared_ptr<Call>> calls_;
-    std::atomic<int> active_{0};
-    std::atomic<int> finished_{0};
-};
-
-/// A phone, or a proxy: a signalling and a media socket.
-struct Phone {
-    UdpPeer signalling;
-    UdpPeer media;
-    std::string tag{"phone"};
-    std::string remote_tag;
-    unsigned branch{0};
-    std::uint32_t cseq{0};
-
-    std::string sdp() const {
-        return "v=0\r\no=phone 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-               "m=audio " +
-               std::to_string(media.port()) +
-               " RTP/AVP 0 101\r\na=rtpmap:101 telephone-event/8000\r\n";
-    }
-    std::string address() const { return "127.0.0.1:" + std::to_string(signalling.port()); }
-
-    sip::Message request(const std::string& method, const std::string& protocol = "UDP") {
-        sip::Message out;
-        out.method = method;
-        out.uri = "sip:bot@127.0.0.1";
-        if (method != "ACK") ++cseq;
-        out.add(
-            "Via",
-            "SIP/2.0/" + protocol + " " + address() + ";branch=z9hG4bK" + std::to_string(++branch)
-        );
-        out.add("Max-Forwards", "70");
-        out.add("From", "<sip:caller@" + address() + ">;tag=" + tag);
-        out.add("To", "<sip:bot@127.0.0.1>" + (remote_tag.empty() ? "" : ";tag=" + remote_tag));
-        out.add("Call-ID", "call-" + std::to_string(signalling.port()));
-        out.add("CSeq", std::to_string(cseq) + " " + method);
-        out.add("Contact", "<sip:caller@" + address() + ">");
-        return out;
-    }
-    sip::Message invite(const std::string& protocol = "UDP") {
-        auto out = request("INVITE", protocol);
-        out.set_body("application/sdp", sdp());
-        return out;
-    }
-    sip::Message reply(const sip::Message& request, int status, bool with_sdp = false) const {
-        auto out = sip::make_response(request, status, tag);
-        out.add("Contact", "<sip:callee@" + address() + ">");
-        if (with_sdp) out.set_body("application/sdp", sdp());
-        return out;
-    }
-    void say(const sip::Message& message, std::uint16_t port) const {
-        signalling.send(sip::write_message(message), port);
-    }
-    /// The next message; repetitions and 100 are passed over unless asked for.
-    std::optional<sip::Message> hear(
-        std::string_view method_or_status, std::chrono::milliseconds limit = 10s
-    ) const {
-        while (const auto got = signalling.receive(limit)) {
-            auto parsed = sip::parse_message(got->datagram);
-            if (!parsed) continue;
-            const auto& message = parsed->message;
-            const auto what =
-                message.is_request() ? message.method : std::to_string(message.status);
-            if (what == method_or_status) return std::move(parsed->message);
-        }
-        return std::nullopt;
-    }
-    static std::uint16_t media_port(const sip::Message& message) {
-        const auto sdp = sip::parse_sdp(message.body);
-        return sdp && !sdp->media.empty() ? sdp->media[0].port : std::uint16_t{0};
-    }
-    void speak(std::uint16_t to) {
-        std::array<std::byte, 160> payload;
-        payload.fill(std::byte{0x90});
-        oavc::media::RtpPacketView packet;
-        packet.payload_type = {0};
-        packet.sequence_number = sequence_++;
-        packet.timestamp = {timestamp_};
-        packet.ssrc = {77};
-        packet.payload = payload;
-        timestamp_ += 160;
-        std::array<std::byte, 300> buffer;
-        const auto datagram = oavc::media::build_rtp(packet, buffer);
-        media.send(as_text(*datagram), to);
-    }
-    bool hears_speech() const {
-        for (int i = 0; i < 300; ++i) {
-            const auto got = media.receive();
-            if (!got) return false;
-            const auto packet = oavc::media::parse_rtp(as_bytes(got->datagram));
-            if (!packet || packet->payload.size() != 160) continue;
-            std::array<oavc::media::Sample, 160> samples;
-            oavc::media::g711::ulaw_decode(packet->payload, samples);
-            if (*std::max_element(samples.begin(), samples.end()) > Pipeline::our_level / 2)
-                return true;
-        }
-        return false;
-    }
-
-private:
-    std::uint16_t sequence_{100};
-    std::uint32_t timestamp_{0};
-};
-
-class SipListenerTest : public testing::Test {
-protected:
-    SipListenerTest() {
-        config.bind_ip = "127.0.0.1";
-        config.port = 0;
-        rtp_config.bind_ip = "127.0.0.1";
-        const UdpPeer probe;
-        rtp_config.port_start = static_cast<std::uint16_t>(probe.port() / 2 * 2 - 400);
-        rtp_config.port_end = static_cast<std::uint16_t>(rtp_config.port_start + 39);
-        shards.start();
-    }
-    ~SipListenerTest() override {
-        if (listener) listener->stop();
-        listener.reset();
-        shards.drain_and_join();
-        EXPECT_EQ(pipeline.active(), 0);
-    }
-    void start() {
-        ports.emplace(
-            boost::asio::ip::make_address(rtp_config.bind_ip),
-            rtp_config.port_start,
-            rtp_config.port_end
-        );
-        listener = std::make_unique<SipListener>(
-            config, rtp_config, *ports, shards, pipeline, log::Logger{}
-        );
-        listener->start();
-        port = listener->udp_endpoint().port();
-    }
-    /// An answered call; returns our RTP port.
-    std::uint16_t call_up() {
-        phone.say(phone.invite(), port);
-        const auto ok = phone.hear("200");
-        EXPECT_TRUE(ok);
-        if (!ok) return 0;
-        phone.remote_tag = ok->to().tag;
-        phone.say(phone.request("ACK"), port);
-        return Phone::media_port(*ok);
-    }
-    template <class Work>
-    auto on_shard(async::Shard& shard, Work work) {
-        return asio::co_spawn(shard.context(), std::move(work), asio::use_future);
-    }
-
-    Config config;
-    rtp::Config rtp_config;
-    async::ShardPool shards{2};
-    Pipeline pipeline;
-    Phone phone;
-    std::optional<rtp::RtpPorts> ports;
-    std::unique_ptr<SipListener> listener;
-    std::uint16_t port{0};
-};
 
 TEST_F(SipListenerTest, ACallIsAnsweredHeardBothWaysAndEndedByTheCaller) {
     start();
@@ -295,12 +24,8 @@ TEST_F(SipListenerTest, ACallIsAnsweredHeardBothWaysAndEndedByTheCaller) {
     const auto call = pipeline.wait_for_call();
     EXPECT_EQ(call->transport->info().to, "bot");
     EXPECT_EQ(call->transport->info().via, "sip");
-    for (int i = 0; i < 500 && call->loud_frames < 5; ++i) {
-        phone.speak(rtp);
-        (void)phone.media.receive(100ms);  // our packets are the clock
-    }
-    EXPECT_GE(call->loud_frames, 5);
-    EXPECT_TRUE(phone.hears_speech());
+    EXPECT_TRUE(phone.speak_until(rtp, [&] { return call->loud_frames >= 5; }));
+    EXPECT_TRUE(phone.hears(true));
     auto info = phone.request("INFO");
     info.set_body("application/dtmf-relay", "Signal=7\r\n");
     phone.say(info, port);
@@ -552,7 +277,7 @@ TEST_F(SipListenerTest, DialsWithItsPasswordAndTalks) {
     const auto outcome = dialled.get();
     ASSERT_FALSE(outcome.has_error());
     EXPECT_EQ(outcome->native_id, invite->get("Call-ID"));
-    EXPECT_TRUE(phone.hears_speech());
+    EXPECT_TRUE(phone.hears(true));
     EXPECT_TRUE(pipeline.wait_for_call()->transport->info().outgoing);
 }
 
