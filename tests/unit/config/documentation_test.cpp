@@ -1,4 +1,5 @@
-// What docs/providers tells operators to write must be read without a complaint.
+// What docs/ tells operators to write must be read without a complaint, and its links must lead
+// somewhere.
 
 #include "config/explain.hpp"
 #include "config/load.hpp"
@@ -6,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <regex>
@@ -16,7 +18,15 @@
 namespace oavc::config {
 namespace {
 
-const std::filesystem::path pages = OAVC_SOURCE_DIR "/docs/providers";
+const std::filesystem::path docs = OAVC_SOURCE_DIR "/docs";
+
+std::vector<std::filesystem::path> pages() {
+    std::vector<std::filesystem::path> all{OAVC_SOURCE_DIR "/README.md"};
+    for (const auto& entry : std::filesystem::recursive_directory_iterator{docs}) {
+        if (entry.path().extension() == ".md") all.push_back(entry.path());
+    }
+    return all;
+}
 
 struct Excerpt {
     std::string page;
@@ -26,21 +36,20 @@ struct Excerpt {
 /// Every ```ini block of every page.
 std::vector<Excerpt> excerpts() {
     std::vector<Excerpt> all;
-    for (const auto& entry : std::filesystem::directory_iterator{pages}) {
-        if (entry.path().extension() != ".md") continue;
-        std::ifstream in{entry.path()};
+    for (const auto& path : pages()) {
+        std::ifstream in{path};
         bool inside = false;
         for (std::string line; std::getline(in, line);) {
             if (line == "```ini") {
                 inside = true;
-                all.push_back({entry.path().filename().string(), ""});
+                all.push_back({path.string(), ""});
             } else if (line.starts_with("```")) {
                 inside = false;
             } else if (inside) {
                 all.back().ini += line + "\n";
             }
         }
-        EXPECT_FALSE(inside) << entry.path() << ": a block is not closed";
+        EXPECT_FALSE(inside) << path << ": a block is not closed";
     }
     return all;
 }
@@ -54,7 +63,7 @@ Environment values_for(const std::string& ini) {
     return environment;
 }
 
-TEST(ProviderPages, HaveExcerptsThatAreReadWithoutComplaint) {
+TEST(Documentation, HasExcerptsThatAreReadWithoutComplaint) {
     const auto all = excerpts();
     ASSERT_FALSE(all.empty());
     for (const auto& [page, ini] : all) {
@@ -64,9 +73,29 @@ TEST(ProviderPages, HaveExcerptsThatAreReadWithoutComplaint) {
     }
 }
 
-TEST(ProviderPages, ChooseTheProviderTheyAreAbout) {
+TEST(Documentation, LinksLeadToFilesThatExist) {
+    static const std::regex link{R"(\]\(([^)\s]+)\))"};
+    std::size_t links = 0;
+    for (const auto& path : pages()) {
+        std::ifstream in{path};
+        for (std::string line; std::getline(in, line);) {
+            for (std::sregex_iterator at{line.begin(), line.end(), link}, end; at != end; ++at) {
+                std::string target = (*at)[1];
+                target.resize(std::min(target.find('#'), target.size()));
+                if (target.empty() || target.find("://") != std::string::npos) continue;
+                ++links;
+                EXPECT_TRUE(std::filesystem::exists(path.parent_path() / target))
+                    << path << ": " << line;
+            }
+        }
+    }
+    EXPECT_GT(links, 50U);
+}
+
+TEST(Documentation, HasAPageThatChoosesEachProvider) {
     std::set<std::string> chosen;
     for (const auto& [page, ini] : excerpts()) {
+        if (page.find("/docs/providers/") == std::string::npos) continue;
         const auto loaded = load_text(ini, page, OAVC_SOURCE_DIR, values_for(ini));
         const auto& services = loaded.config.services;
         for (const auto& id : {services.stt_provider, services.llm_provider, services.tts_provider})
