@@ -383,6 +383,8 @@ asio::awaitable<Result<std::unique_ptr<HttpStream>>> HttpConnections::request(Re
     const auto state = state_;  // outlives us while we wait
     if (!state->url) co_return state->url.error();
     HttpHeaders headers = state->options.headers;
+    for (const auto& [name, value] : request.headers)
+        headers.insert_or_assign(name, value);
     if (!request.body.empty()) headers.try_emplace("Content-Type", request.content_type);
     const std::string text = detail::request_text(
         request.method,

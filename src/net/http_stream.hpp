@@ -52,6 +52,7 @@ public:
         std::string target{"/"};  ///< below the URL's path
         std::string content_type{"application/json"};
         std::string body;
+        HttpHeaders headers{};  ///< besides those of every request
     };
     /// Cumulative.
     struct Stats {

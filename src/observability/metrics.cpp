@@ -49,6 +49,12 @@ void Counter::add(double by) const noexcept {
     if (counter_ != nullptr) counter_->Increment(by);
 }
 
+void Counter::advance_to(double total) const noexcept {
+    if (counter_ == nullptr) return;
+    const double more = total - counter_->Value();
+    if (more > 0) counter_->Increment(more);
+}
+
 double Counter::value() const noexcept { return counter_ == nullptr ? 0 : counter_->Value(); }
 
 void Gauge::set(double value) const noexcept {
@@ -59,6 +65,10 @@ double Gauge::value() const noexcept { return gauge_ == nullptr ? 0 : gauge_->Va
 
 void Histogram::observe(double value) const noexcept {
     if (histogram_ != nullptr) histogram_->Observe(value);
+}
+
+void Histogram::add(const std::vector<double>& new_in_bucket, double new_sum) const noexcept {
+    if (histogram_ != nullptr) histogram_->ObserveMultiple(new_in_bucket, new_sum);
 }
 
 }  // namespace oavc::metrics

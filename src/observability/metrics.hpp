@@ -1,8 +1,11 @@
 #pragma once
 
+#include <cstddef>
 #include <initializer_list>
 #include <memory>
+#include <span>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -22,6 +25,9 @@ using Labels = std::initializer_list<std::pair<const std::string, std::string>>;
 class Counter {
 public:
     void add(double by = 1) const noexcept;
+    /// For what its owner counts itself and is only read at a scrape: `total` since start-up. One
+    /// thread at a time.
+    void advance_to(double total) const noexcept;
     double value() const noexcept;
 
 private:
@@ -42,6 +48,9 @@ private:
 class Histogram {
 public:
     void observe(double value) const noexcept;
+    /// Observations that were sorted into buckets elsewhere: those that are new, one number per
+    /// bucket and one for what lies above the last.
+    void add(const std::vector<double>& new_in_bucket, double new_sum) const noexcept;
 
 private:
     friend class Registry;
@@ -50,6 +59,15 @@ private:
 
 /// What a caller waits for: 50 ms to 10 s.
 inline const std::vector<double> turn_seconds{.05, .1, .2, .3, .5, .75, 1, 1.5, 2, 3, 5, 10};
+
+/// What somebody counts himself, since start-up, and gives away when metrics are read.
+struct Count {
+    enum class Unit { events, audio_seconds, work_seconds, bytes };
+
+    std::string_view what;  ///< a literal: "lost_connections"
+    double value{0};
+    Unit unit{Unit::events};
+};
 
 /// The process's metrics. Everything is registered at start, so that every series exists with 0
 /// before its first event. Names: oavc_THING_UNIT[_total], base units. Thread: any.

@@ -15,7 +15,11 @@ enum class ServiceErrc {
     cancelled,          ///< we gave up on it
 };
 std::string_view describe(ServiceErrc code) noexcept;
-OAVC_ERROR_CATEGORY(ServiceErrc, "oavc.service")
+error_code make_error_code(ServiceErrc value) noexcept;
+
+/// Equal to `value`, but its message also tells what was behind it: "service unavailable:
+/// Connection refused". A bounded number of causes is remembered; further ones are not told.
+error_code with_cause(ServiceErrc value, const error_code& cause) noexcept;
 
 /// True when an adapter may try the same provider again. Failover acts on others too (README).
 bool is_retryable(const error_code& error) noexcept;

@@ -88,9 +88,12 @@ std::vector<Candidate<Service>> ServiceFactory::chain(
             config_.failover.breaker,
             metrics_
         );
-        watched_.push_back({provider, [asked = service.get()](async::Shard& shard) {
-                                return asked->probe(shard);
-                            }});
+        provider->publish(service->counts());
+        watched_.push_back(
+            {provider,
+             [asked = service.get()](async::Shard& shard) { return asked->probe(shard); },
+             [asked = service.get()] { return asked->counts(); }}
+        );
         candidates.push_back({std::move(service), std::move(provider)});
     }
     return candidates;

@@ -5,7 +5,6 @@
 #include "async/signal.hpp"
 #include "base/assert.hpp"
 #include "media/resampler.hpp"
-#include "observability/log.hpp"
 #include "services/errors.hpp"
 #include "services/failover/detail/choice.hpp"
 #include "services/failover/detail/open_first.hpp"
@@ -371,12 +370,6 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         last_error = error;
         const auto& who = choice.provider(index);
         if (choice.size() > 1) who.count_failover();
-        log.warn(
-            "a provider failed within a turn",
-            log::kv("kind", "stt"),
-            log::kv("provider", who.identity().name),
-            log::kv("error", error)
-        );
         serve(utterance, now);
     }
 
@@ -433,7 +426,6 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     const FailoverConfig& config;
     const SttOptions options;
     const SampleRate rate;  ///< of the audio that comes in
-    log::Logger log;
     // State.
     Choice choice;
     async::Signal changed;

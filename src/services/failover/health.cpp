@@ -82,8 +82,10 @@ asio::awaitable<void> HealthMonitor::probe(std::size_t index) {
     const auto now = Clock::now();
     const auto& who = provider.identity();
     if (error) {
+        // A breaker that is open has said it already.
+        const bool news = provider.snapshot().breaker == CircuitBreaker::State::closed;
         provider.on_probe_failed(error, now);
-        if (entry.answered) {
+        if (entry.answered && news) {
             log_.warn(
                 "a provider does not answer",
                 log::kv("kind", to_string(who.kind)),
@@ -129,8 +131,10 @@ bool HealthMonitor::usable() const {
 }
 
 void HealthMonitor::publish() const {
-    for (const auto& entry : entries_)
-        entry.watched.provider->publish();
+    for (const auto& entry : entries_) {
+        const auto& [provider, probe, counts] = entry.watched;
+        provider->publish(counts ? counts() : std::vector<metrics::Count>{});
+    }
 }
 
 std::string describe(const Provider::Snapshot& provider) {

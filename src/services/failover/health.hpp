@@ -18,10 +18,12 @@
 
 namespace oavc::services {
 
-/// A provider and how it is asked whether it answers: SttService::probe and its like.
+/// A provider and how it is asked whether it answers, and what it counts: SttService::probe and
+/// counts, and their like.
 struct Watched {
     std::shared_ptr<Provider> provider;
     std::function<asio::awaitable<Result<void>>(async::Shard&)> probe;
+    std::function<std::vector<metrics::Count>()> counts{};
 };
 
 /// Asks the providers in the background whether they answer: all at start, later those that

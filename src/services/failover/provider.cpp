@@ -18,6 +18,40 @@ std::string_view to_string(ServiceKind kind) noexcept {
     return "unknown";
 }
 
+namespace {
+
+/// Metrics of what services count themselves.
+struct Family {
+    const char* name;
+    const char* help;
+    const char* label;
+};
+
+const Family& family_of(metrics::Count::Unit unit) noexcept {
+    using Unit = metrics::Count::Unit;
+    static constexpr Family events{
+        "oavc_provider_events_total", "What happened within a provider's adapter.", "event"};
+    static constexpr Family audio{
+        "oavc_provider_audio_seconds_total", "The callers' audio, by what became of it.", "audio"};
+    static constexpr Family work{
+        "oavc_provider_work_seconds_total", "What an engine's time went into.", "work"};
+    static constexpr Family bytes{
+        "oavc_provider_bytes_total", "Bytes, by what became of them.", "bytes"};
+    switch (unit) {
+        case Unit::events:
+            break;
+        case Unit::audio_seconds:
+            return audio;
+        case Unit::work_seconds:
+            return work;
+        case Unit::bytes:
+            return bytes;
+    }
+    return events;
+}
+
+}  // namespace
+
 // ── Attempt ─────────────────────────────────────────────────────────────────────────────────────
 
 Attempt::Attempt(Attempt&& other) noexcept
@@ -57,7 +91,7 @@ void Attempt::overtaken(Clock::duration waited, TimePoint now) {
 // ── Provider ────────────────────────────────────────────────────────────────────────────────────
 
 Provider::Provider(Identity identity, const BreakerConfig& breaker, metrics::Registry* registry)
-    : identity_{std::move(identity)}, breaker_{breaker} {
+    : identity_{std::move(identity)}, breaker_{breaker}, registry_{registry} {
     const std::string kind{to_string(identity_.kind)};
     log_ = log_.with({log::kv("kind", kind), log::kv("provider", identity_.name)});
     if (registry == nullptr) return;
@@ -135,10 +169,14 @@ void Provider::on_success(CircuitBreaker::Permit permit) {
 void Provider::on_failure(CircuitBreaker::Permit permit, const error_code& error, TimePoint now) {
     ++failed_;
     (error == ServiceErrc::timed_out ? requests_timed_out_ : requests_failed_).add();
+    bool complain = false;
+    std::uint64_t suppressed = 0;
     {
         const std::lock_guard lock{mutex_};
         last_error_ = error.message();
         last_failure_ = now;
+        complain = complaints_.allow(now);
+        suppressed = complaints_.suppressed();
     }
     if (breaker_.on_failure(permit, now)) {
         opened_.add();
@@ -146,6 +184,12 @@ void Provider::on_failure(CircuitBreaker::Permit permit, const error_code& error
             "a provider fails: it is left alone for a while",
             log::kv("error", error),
             log::kv("ms", breaker_.open_until() - now)
+        );
+    } else if (complain) {
+        log_.warn(
+            "a provider failed within a turn",
+            log::kv("error", error),
+            log::kv("not_logged_before", suppressed)
         );
     }
 }
@@ -201,12 +245,28 @@ Provider::Snapshot Provider::snapshot() const {
     return seen;
 }
 
-void Provider::publish() const {
+void Provider::publish(const std::vector<metrics::Count>& counts) {
+    if (registry_ == nullptr) return;
     const auto seen = snapshot();
     for (std::size_t i = 0; i < breaker_state_.size(); ++i) {
         breaker_state_[i].set(seen.breaker == static_cast<CircuitBreaker::State>(i) ? 1 : 0);
     }
     usable_.set(seen.usable ? 1 : 0);
+    const std::string kind{to_string(identity_.kind)};
+    told_.resize(counts.size());
+    for (std::size_t i = 0; i < counts.size(); ++i) {
+        const auto& count = counts[i];
+        const Family& family = family_of(count.unit);
+        const std::string what{count.what};
+        registry_
+            ->counter(
+                family.name,
+                family.help,
+                {{"kind", kind}, {"provider", identity_.name}, {family.label, what}}
+            )
+            .add(count.value - told_[i]);
+        told_[i] = count.value;
+    }
 }
 
 }  // namespace oavc::services

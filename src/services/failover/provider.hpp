@@ -14,6 +14,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace oavc::services {
 
@@ -101,8 +102,9 @@ public:
     std::optional<TimePoint> last_seen() const;
 
     Snapshot snapshot() const;
-    /// Brings the gauges up to date: called before metrics are read.
-    void publish() const;
+    /// Brings the metrics up to date, before they are read: the gauges, and what the service counts
+    /// itself (SttService::counts and its like), always in the same order. One thread at a time.
+    void publish(const std::vector<metrics::Count>& counts);
 
 private:
     friend class Attempt;
@@ -116,6 +118,7 @@ private:
     log::Logger log_;
     // Of the health report.
     mutable std::mutex mutex_;
+    log::RateLimit complaints_{10s};  ///< of all calls together
     std::string last_error_;
     bool probe_failed_{false};  ///< and nothing worked since
     std::optional<TimePoint> last_ok_;
@@ -125,6 +128,8 @@ private:
     std::atomic<std::uint64_t> failed_{0};
     std::atomic<std::uint64_t> abandoned_{0};
     // Metrics.
+    metrics::Registry* const registry_;  ///< null: none
+    std::vector<double> told_;           ///< what the service had counted at the last publish()
     metrics::Counter requests_ok_;
     metrics::Counter requests_failed_;
     metrics::Counter requests_timed_out_;

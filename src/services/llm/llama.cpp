@@ -3,6 +3,7 @@
 #include "net/http_client.hpp"
 #include "observability/log.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/llm/detail/llama_protocol.hpp"
 
@@ -116,10 +117,14 @@ private:
 
 class LlamaSession final : public LlmSession {
 public:
-    LlamaSession(async::Shard& shard, const LlamaConfig& config, std::string language)
+    LlamaSession(async::Shard& shard, const LlamaConfig& config, LlmOptions options)
         : config_{config},
-          language_{std::move(language)},
-          core_{std::make_shared<Core>(shard, WarmWebSocket::Options{config.endpoint, {}, {}})} {}
+          language_{std::move(options.language)},
+          core_{std::make_shared<Core>(
+              shard,
+              WarmWebSocket::Options{
+                  config.endpoint, with_trace({}, std::move(options.traceparent)), {}}
+          )} {}
     LlamaSession(const LlamaSession&) = delete;
     LlamaSession& operator=(const LlamaSession&) = delete;
     ~LlamaSession() override { core_->supply.reset(); }
@@ -146,7 +151,7 @@ asio::awaitable<Result<std::unique_ptr<LlmSession>>> LlamaLlm::open(
     async::Shard& shard, LlmOptions options
 ) {
     std::unique_ptr<LlmSession> session =
-        std::make_unique<LlamaSession>(shard, config_, std::move(options.language));
+        std::make_unique<LlamaSession>(shard, config_, std::move(options));
     co_return session;
 }
 

@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "observability/metrics.hpp"
 #include "services/served.hpp"
 
 #include <cstddef>
@@ -56,6 +57,8 @@ struct Tool {
 
 struct LlmOptions {
     std::string language;
+    /// W3C trace context of the call, for the handshake with a server; empty: none.
+    std::string traceparent{};
 };
 
 /// One question. `messages` ends with what the caller just said, or with what became of a tool
@@ -66,6 +69,8 @@ struct LlmRequest {
     /// What of this very reply was said already, by a provider that then failed: the model goes on
     /// behind it. Engines that cannot answer anew.
     std::string said_already;
+    /// W3C trace context of this question, for the request to a server; empty: none.
+    std::string traceparent{};
 };
 
 struct LlmEvent {
@@ -131,6 +136,9 @@ public:
         static_cast<void>(shard);
         co_return Result<void>{};
     }
+
+    /// What it counts itself, since start-up, for metrics: always the same names. Thread: any.
+    virtual std::vector<metrics::Count> counts() const { return {}; }
 };
 
 }  // namespace oavc::services

@@ -5,6 +5,7 @@
 #include "net/http_stream.hpp"
 #include "observability/log.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/errors.hpp"
 #include "services/llm/detail/ollama_protocol.hpp"
 #include "services/llm/ollama_models.hpp"
@@ -36,16 +37,20 @@ public:
         const bool offer_tools = chat && !question.tools.empty() && !shared_->without_tools;
         net::HttpConnections::Request request;
         request.target = chat ? "/api/chat" : "/api/generate";
+        request.headers = with_trace({}, std::move(question.traceparent));
         request.body = ollama_request(config, std::move(question), offer_tools);
         auto reader = std::make_unique<OllamaReader>(
             !chat,
             [shared = shared_, offer_tools](int status, std::string_view text) {
-                log::Logger{}.warn(
-                    "Ollama failed to answer",
-                    kv("model", shared->config.model),
-                    kv("status", status),
-                    kv("reason", text)
-                );
+                if (const auto not_logged = shared->complaints.allow(Clock::now())) {
+                    log::Logger{}.warn(
+                        "Ollama failed to answer",
+                        kv("model", shared->config.model),
+                        kv("status", status),
+                        kv("reason", text),
+                        kv("not_logged_before", *not_logged)
+                    );
+                }
                 if (offer_tools && text.find("does not support tools") != std::string_view::npos) {
                     shared->without_tools = true;
                 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "services/config.hpp"
+#include "services/detail/complaints.hpp"
 #include "services/llm/llm.hpp"
 
 #include <atomic>
@@ -29,6 +30,7 @@ public:
         OllamaConfig config;
         /// The model said that it knows no tools: offering them would fail every request.
         std::atomic<bool> without_tools{false};
+        Complaints complaints;
     };
 
 private:

@@ -4,7 +4,9 @@
 #include "net/http_client.hpp"
 #include "net/http_stream.hpp"
 #include "observability/log.hpp"
+#include "services/detail/complaints.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/errors.hpp"
 #include "services/llm/detail/openai_protocol.hpp"
 
@@ -25,8 +27,13 @@ net::HttpHeaders authorization(const OpenAiConfig& config) {
 
 class OpenAiSession final : public LlmSession {
 public:
-    OpenAiSession(async::Shard& shard, std::shared_ptr<const OpenAiConfig> config)
+    OpenAiSession(
+        async::Shard& shard,
+        std::shared_ptr<const OpenAiConfig> config,
+        std::shared_ptr<Complaints> complaints
+    )
         : config_{std::move(config)},
+          complaints_{std::move(complaints)},
           connections_{std::make_shared<net::HttpConnections>(
               shard,
               net::HttpConnections::Options{
@@ -39,22 +46,28 @@ public:
     std::unique_ptr<LlmReply> ask(LlmRequest question) override {
         net::HttpConnections::Request request;
         request.target = "/chat/completions";
+        request.headers = with_trace({}, std::move(question.traceparent));
         request.body = openai_request(*config_, std::move(question));
-        auto reader =
-            std::make_unique<OpenAiReader>([config = config_](int status, std::string_view text) {
-                log::Logger{}.warn(
-                    "the model failed to answer",
-                    kv("url", config->endpoint.url),
-                    kv("model", config->model),
-                    kv("status", status),
-                    kv("reason", text)
-                );
-            });
+        auto complain = [config = config_,
+                         complaints = complaints_](int status, std::string_view text) {
+            const auto not_logged = complaints->allow(Clock::now());
+            if (!not_logged) return;
+            log::Logger{}.warn(
+                "the model failed to answer",
+                kv("url", config->endpoint.url),
+                kv("model", config->model),
+                kv("status", status),
+                kv("reason", text),
+                kv("not_logged_before", *not_logged)
+            );
+        };
+        auto reader = std::make_unique<OpenAiReader>(std::move(complain));
         return streamed_reply(connections_, std::move(request), std::move(reader));
     }
 
 private:
     const std::shared_ptr<const OpenAiConfig> config_;
+    const std::shared_ptr<Complaints> complaints_;
     /// Shared with replies: one may be read while its session goes.
     const std::shared_ptr<net::HttpConnections> connections_;
 };
@@ -62,12 +75,14 @@ private:
 }  // namespace
 
 OpenAiLlm::OpenAiLlm(OpenAiConfig config)
-    : config_{std::make_shared<const OpenAiConfig>(std::move(config))} {}
+    : config_{std::make_shared<const OpenAiConfig>(std::move(config))},
+      complaints_{std::make_shared<Complaints>()} {}
 
 asio::awaitable<Result<std::unique_ptr<LlmSession>>> OpenAiLlm::open(
     async::Shard& shard, LlmOptions /*options*/
 ) {
-    std::unique_ptr<LlmSession> session = std::make_unique<OpenAiSession>(shard, config_);
+    std::unique_ptr<LlmSession> session =
+        std::make_unique<OpenAiSession>(shard, config_, complaints_);
     co_return session;
 }
 

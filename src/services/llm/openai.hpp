@@ -7,6 +7,8 @@
 
 namespace oavc::services {
 
+class Complaints;
+
 /// Provider `openai`: chat completions of OpenAI and of every server that speaks like it
 /// (llama.cpp, vLLM, LM Studio, hosted ones). Each call keeps a connection of its own; cancelling a
 /// reply closes it, which stops the model. A wrong key is ServiceErrc::rejected, an unknown model
@@ -26,6 +28,7 @@ public:
 private:
     const LlmCapabilities capabilities_{.tools = true, .cancel = true};
     const std::shared_ptr<const OpenAiConfig> config_;  ///< shared with every session
+    const std::shared_ptr<Complaints> complaints_;      ///< likewise
 };
 
 }  // namespace oavc::services

@@ -8,6 +8,7 @@
 #include "services/detail/back_off.hpp"
 #include "services/detail/deepgram.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/stt/detail/deepgram_listen.hpp"
 #include "services/stt/detail/stt_inbox.hpp"
 
@@ -33,12 +34,14 @@ public:
         async::Shard& shard,
         std::shared_ptr<const DeepgramSttConfig> config,
         std::shared_ptr<DeepgramStt::Stats> stats,
-        std::string url
+        std::string url,
+        std::string traceparent
     )
         : shard_{shard},
           config_{std::move(config)},
           stats_{std::move(stats)},
           url_{std::move(url)},
+          headers_{with_trace(deepgram::authorization(config_->api_key), std::move(traceparent))},
           listener_{config_->chunk},
           inbox_{shard.executor()},
           wanted_{shard.executor()},
@@ -122,6 +125,7 @@ private:
     const std::shared_ptr<const DeepgramSttConfig> config_;
     const std::shared_ptr<DeepgramStt::Stats> stats_;
     const std::string url_;
+    const net::HttpHeaders headers_;
     deepgram::Listener listener_;
     SttInbox inbox_;
     async::Signal wanted_;  ///< an utterance has begun
@@ -142,7 +146,7 @@ asio::awaitable<void> Core::supply(std::shared_ptr<Core> core) {
         auto socket = co_await net::websocket_connect(
             core->shard_,
             core->url_,
-            deepgram::authorization(core->config_->api_key),
+            core->headers_,
             endpoint.connect_timeout,
             limits,
             endpoint.ca_file
@@ -263,8 +267,9 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> DeepgramStt::open(
     async::Shard& shard, SttOptions options
 ) {
     auto url = deepgram::listen_url(*config_, options.language);
-    std::unique_ptr<SttStream> stream =
-        std::make_unique<Stream>(std::make_shared<Core>(shard, config_, stats_, std::move(url)));
+    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(std::make_shared<Core>(
+        shard, config_, stats_, std::move(url), std::move(options.traceparent)
+    ));
     co_return stream;
 }
 
@@ -282,6 +287,17 @@ asio::awaitable<Result<void>> DeepgramStt::probe(async::Shard& shard) {
     (*socket)->send_text(R"({"type":"CloseStream"})");
     co_await (*socket)->close(1000, "");
     co_return Result<void>{};
+}
+
+std::vector<metrics::Count> DeepgramStt::counts() const {
+    const auto seconds = [hz = static_cast<double>(capabilities_.input_rate.hz)](std::uint64_t n) {
+        return static_cast<double>(n) / hz;
+    };
+    return {
+        {"connections", static_cast<double>(stats_->connections)},
+        {"lost_connections", static_cast<double>(stats_->lost_connections)},
+        {"lost", seconds(stats_->lost_samples), metrics::Count::Unit::audio_seconds},
+    };
 }
 
 }  // namespace oavc::services

@@ -439,4 +439,15 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> PocketSphinxStt::open(
 
 std::size_t PocketSphinxStt::decoders() const { return decoders_->made(); }
 
+std::vector<metrics::Count> PocketSphinxStt::counts() const {
+    const auto dropped = static_cast<double>(stats_->dropped_samples);
+    return {
+        {"utterances", static_cast<double>(stats_->utterances)},
+        {"delayed_jobs", static_cast<double>(stats_->delayed_jobs)},
+        {"lost",
+         dropped / static_cast<double>(capabilities().input_rate.hz),
+         metrics::Count::Unit::audio_seconds},
+    };
+}
+
 }  // namespace oavc::services

@@ -43,6 +43,7 @@ public:
     asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
         async::Shard& shard, SttOptions options
     ) override;
+    std::vector<metrics::Count> counts() const override;
 
     const Stats& stats() const noexcept { return *stats_; }
     std::size_t decoders() const;  ///< made so far

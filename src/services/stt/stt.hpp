@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
+#include "observability/metrics.hpp"
 #include "services/served.hpp"
 
 #include <memory>
@@ -35,6 +36,8 @@ struct SttWord {
 /// What one call asks of its recogniser.
 struct SttOptions {
     std::string language;  ///< BCP 47 ("en", "tr-TR"); empty: the service's own default
+    /// W3C trace context of the call, for the handshake with a server; empty: none.
+    std::string traceparent{};
 };
 
 struct SttEvent {
@@ -86,6 +89,9 @@ public:
         static_cast<void>(shard);
         co_return Result<void>{};
     }
+
+    /// What it counts itself, since start-up, for metrics: always the same names. Thread: any.
+    virtual std::vector<metrics::Count> counts() const { return {}; }
 };
 
 }  // namespace oavc::services

@@ -8,6 +8,7 @@
 #include "observability/log.hpp"
 #include "services/detail/back_off.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/stt/detail/stt_inbox.hpp"
 #include "services/stt/detail/vosk_protocol.hpp"
@@ -48,9 +49,10 @@ struct Connection {
     std::weak_ptr<Talk> talk;  ///< whose answers come
 };
 
-WarmWebSocket::Options socket_options(const VoskConfig& config) {
+WarmWebSocket::Options socket_options(const VoskConfig& config, std::string traceparent) {
     WarmWebSocket::Options options;
     options.endpoint = config.endpoint;
+    options.headers = with_trace({}, std::move(traceparent));
     options.limits.max_message = longest_reply;
     const SampleRate rate{static_cast<std::uint32_t>(config.sample_rate)};
     options.limits.max_queued_bytes = samples_in(most_queued, rate) * sizeof(media::Sample);
@@ -63,14 +65,15 @@ public:
     Core(
         async::Shard& shard,
         std::shared_ptr<const VoskConfig> config,
-        std::shared_ptr<VoskStt::Stats> stats
+        std::shared_ptr<VoskStt::Stats> stats,
+        std::string traceparent
     )
         : config_{std::move(config)},
           stats_{std::move(stats)},
           first_message_{vosk::config_message(*config_)},
           inbox_{shard.executor()},
           may_take_{shard.executor()} {
-        warm_.emplace(shard, socket_options(*config_));
+        warm_.emplace(shard, socket_options(*config_, std::move(traceparent)));
         background_.emplace(shard.executor(), [](std::exception_ptr) {
             log::Logger{}.error("vosk: a task failed");
         });
@@ -339,9 +342,9 @@ VoskStt::VoskStt(VoskConfig config) : stats_{std::make_shared<Stats>()} {
 asio::awaitable<Result<std::unique_ptr<SttStream>>> VoskStt::open(
     async::Shard& shard, SttOptions options
 ) {
-    static_cast<void>(options);
-    std::unique_ptr<SttStream> stream =
-        std::make_unique<Stream>(std::make_shared<Core>(shard, config_, stats_));
+    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(
+        std::make_shared<Core>(shard, config_, stats_, std::move(options.traceparent))
+    );
     co_return stream;
 }
 
@@ -356,6 +359,17 @@ asio::awaitable<Result<void>> VoskStt::probe(async::Shard& shard) {
     co_await (*socket)->close(1000, "");
     if ((*socket)->peer_close_code() == 1011) co_return make_error_code(ServiceErrc::protocol);
     co_return Result<void>{};
+}
+
+std::vector<metrics::Count> VoskStt::counts() const {
+    const auto seconds = [hz = static_cast<double>(capabilities_.input_rate.hz)](std::uint64_t n) {
+        return static_cast<double>(n) / hz;
+    };
+    return {
+        {"utterances", static_cast<double>(stats_->utterances)},
+        {"reconnects", static_cast<double>(stats_->reconnects)},
+        {"lost", seconds(stats_->lost_samples), metrics::Count::Unit::audio_seconds},
+    };
 }
 
 }  // namespace oavc::services

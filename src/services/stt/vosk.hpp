@@ -34,6 +34,7 @@ public:
         async::Shard& shard, SttOptions options
     ) override;
     asio::awaitable<Result<void>> probe(async::Shard& shard) override;
+    std::vector<metrics::Count> counts() const override;
 
     const Stats& stats() const noexcept { return *stats_; }
 

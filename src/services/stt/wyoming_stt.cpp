@@ -316,4 +316,15 @@ asio::awaitable<Result<void>> WyomingStt::probe(async::Shard& shard) {
     return probe_wyoming(shard, config_.endpoint);
 }
 
+std::vector<metrics::Count> WyomingStt::counts() const {
+    const auto seconds = [hz = static_cast<double>(capabilities_.input_rate.hz)](std::uint64_t n) {
+        return static_cast<double>(n) / hz;
+    };
+    return {
+        {"utterances", static_cast<double>(stats_->utterances)},
+        {"repeated", static_cast<double>(stats_->repeated)},
+        {"lost", seconds(stats_->dropped_samples), metrics::Count::Unit::audio_seconds},
+    };
+}
+
 }  // namespace oavc::services

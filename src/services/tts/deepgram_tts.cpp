@@ -8,6 +8,7 @@
 #include "observability/log.hpp"
 #include "services/detail/deepgram.hpp"
 #include "services/detail/stream_error.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/tts/detail/deepgram_speak.hpp"
 #include "services/tts/detail/pcm_joiner.hpp"
 
@@ -65,12 +66,14 @@ public:
         async::Shard& shard,
         std::shared_ptr<const DeepgramTtsConfig> config,
         std::shared_ptr<DeepgramTts::Stats> stats,
-        std::string url
+        std::string url,
+        std::string traceparent
     )
         : shard_{shard},
           config_{std::move(config)},
           stats_{std::move(stats)},
-          url_{std::move(url)} {}
+          url_{std::move(url)},
+          headers_{with_trace(deepgram::authorization(config_->api_key), std::move(traceparent))} {}
 
     void start() {
         background_.emplace(shard_.executor(), [](std::exception_ptr) {
@@ -274,6 +277,7 @@ private:
     const std::shared_ptr<const DeepgramTtsConfig> config_;
     const std::shared_ptr<DeepgramTts::Stats> stats_;
     const std::string url_;
+    const net::HttpHeaders headers_;
     std::deque<std::shared_ptr<Job>> jobs_;  ///< not done; the first is, or will be, spoken
     std::shared_ptr<Connection> connection_;
     bool connecting_{false};
@@ -284,12 +288,7 @@ private:
 asio::awaitable<void> Core::connect(std::shared_ptr<Core> core) {
     const auto& endpoint = core->config_->endpoint;
     auto socket = co_await net::websocket_connect(
-        core->shard_,
-        core->url_,
-        deepgram::authorization(core->config_->api_key),
-        endpoint.connect_timeout,
-        {},
-        endpoint.ca_file
+        core->shard_, core->url_, core->headers_, endpoint.connect_timeout, {}, endpoint.ca_file
     );
     core->connecting_ = false;
     if (core->closed_) co_return;
@@ -391,8 +390,9 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> DeepgramTts::open(
     async::Shard& shard, TtsOptions options
 ) {
     auto url = deepgram::speak_url(*config_, options.voice);
-    std::unique_ptr<TtsSession> session =
-        std::make_unique<Session>(std::make_shared<Core>(shard, config_, stats_, std::move(url)));
+    std::unique_ptr<TtsSession> session = std::make_unique<Session>(std::make_shared<Core>(
+        shard, config_, stats_, std::move(url), std::move(options.traceparent)
+    ));
     co_return session;
 }
 
@@ -410,6 +410,17 @@ asio::awaitable<Result<void>> DeepgramTts::probe(async::Shard& shard) {
     (*socket)->send_text(R"({"type":"Close"})");
     co_await (*socket)->close(1000, "");
     co_return Result<void>{};
+}
+
+std::vector<metrics::Count> DeepgramTts::counts() const {
+    return {
+        {"connections", static_cast<double>(stats_->connections)},
+        {"lost_connections", static_cast<double>(stats_->lost_connections)},
+        {"cleared", static_cast<double>(stats_->cleared)},
+        {"flushes_spent", static_cast<double>(stats_->flushes_spent)},
+        {"warnings", static_cast<double>(stats_->warnings)},
+        {"dropped", static_cast<double>(stats_->dropped_bytes), metrics::Count::Unit::bytes},
+    };
 }
 
 }  // namespace oavc::services

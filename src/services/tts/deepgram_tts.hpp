@@ -35,6 +35,7 @@ public:
         async::Shard& shard, TtsOptions options
     ) override;
     asio::awaitable<Result<void>> probe(async::Shard& shard) override;
+    std::vector<metrics::Count> counts() const override;
 
     const Stats& stats() const noexcept { return *stats_; }
 

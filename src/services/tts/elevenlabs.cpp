@@ -3,6 +3,7 @@
 #include "net/http_client.hpp"
 #include "observability/log.hpp"
 #include "services/detail/language.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/tts/detail/remote_speech.hpp"
 
@@ -79,7 +80,8 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> ElevenLabsTts::open(
     async::Shard& shard, TtsOptions options
 ) {
     const auto& voice = options.voice.empty() ? config_.voice_id : options.voice;
-    WarmWebSocket::Options warm{config_.endpoint, headers_of(config_), limits};
+    WarmWebSocket::Options warm{
+        config_.endpoint, with_trace(headers_of(config_), std::move(options.traceparent)), limits};
     warm.endpoint.url = elevenlabs_url(config_, voice, options.language);
     if (warm.endpoint.url.empty()) {
         log::Logger{}.warn(

@@ -259,4 +259,13 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> EspeakTts::open(
     co_return session;
 }
 
+std::vector<metrics::Count> EspeakTts::counts() const {
+    const Stats& seen = stats();
+    return {
+        {"processes_started", static_cast<double>(seen.started)},
+        {"processes_killed", static_cast<double>(seen.killed)},
+        {"refused", static_cast<double>(seen.refused)},
+    };
+}
+
 }  // namespace oavc::services

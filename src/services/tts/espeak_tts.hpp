@@ -37,6 +37,7 @@ public:
     asio::awaitable<Result<std::unique_ptr<TtsSession>>> open(
         async::Shard& shard, TtsOptions options
     ) override;
+    std::vector<metrics::Count> counts() const override;
 
     const Stats& stats() const noexcept;
 

@@ -1,6 +1,7 @@
 #include "services/tts/piper.hpp"
 
 #include "net/http_client.hpp"
+#include "services/detail/trace_header.hpp"
 #include "services/detail/warm_websocket.hpp"
 #include "services/tts/detail/piper_exchange.hpp"
 #include "services/tts/detail/remote_speech.hpp"
@@ -37,7 +38,8 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> PiperTts::open(
                           rate = capabilities_.output_rate](const std::string& text) {
         return std::make_unique<PiperExchange>(text, voice, rate);
     };
-    WarmWebSocket::Options warm{config_.endpoint, {}, limits};
+    WarmWebSocket::Options warm{
+        config_.endpoint, with_trace({}, std::move(options.traceparent)), limits};
     std::unique_ptr<TtsSession> session = std::make_unique<RemoteSpeech<WarmWebSocket>>(
         shard, name(), std::move(make_exchange), std::move(warm)
     );

@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "media/frame.hpp"
+#include "observability/metrics.hpp"
 #include "services/served.hpp"
 
 #include <memory>
@@ -21,6 +22,8 @@ struct TtsCapabilities {
 struct TtsOptions {
     std::string language;  ///< BCP 47; empty: the service's default
     std::string voice;     ///< engine-specific; empty: the service's default
+    /// W3C trace context of the call, for the handshake with a server; empty: none.
+    std::string traceparent{};
 };
 
 struct TtsChunk {
@@ -66,6 +69,9 @@ public:
         static_cast<void>(shard);
         co_return Result<void>{};
     }
+
+    /// What it counts itself, since start-up, for metrics: always the same names. Thread: any.
+    virtual std::vector<metrics::Count> counts() const { return {}; }
 };
 
 }  // namespace oavc::services

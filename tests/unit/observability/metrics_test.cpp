@@ -53,8 +53,26 @@ TEST(Metrics, LabelValuesAreEscaped) {
     EXPECT_THAT(registry.text(), HasSubstr(R"(oavc_thing{name="a\"b\\c\nd"} 1)"));
 }
 
+TEST(Metrics, WhatOthersCountIsTakenOver) {
+    Registry registry;
+    const auto counter = registry.counter("oavc_things_total", "Things.");
+    counter.advance_to(5);
+    counter.advance_to(5);
+    counter.advance_to(3);  // a counter never falls
+    EXPECT_EQ(counter.value(), 5);
+    counter.advance_to(6);
+    EXPECT_EQ(counter.value(), 6);
+    const auto lag = registry.histogram("oavc_lag_seconds", "Lag.", {0.1, 1});
+    lag.add({2, 1, 1}, 4.5);
+    EXPECT_THAT(registry.text(), HasSubstr("oavc_lag_seconds_bucket{le=\"1\"} 3\n"));
+    EXPECT_THAT(registry.text(), HasSubstr("oavc_lag_seconds_bucket{le=\"+Inf\"} 4\n"));
+    EXPECT_THAT(registry.text(), HasSubstr("oavc_lag_seconds_sum 4.5\n"));
+}
+
 TEST(Metrics, HandlesOfNoRegistryDoNothing) {
     Counter{}.add();
+    Counter{}.advance_to(1);
+    Histogram{}.add({1}, 1);
     Gauge{}.set(1);
     Histogram{}.observe(1);
     EXPECT_EQ(Counter{}.value(), 0);

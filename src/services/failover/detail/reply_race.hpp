@@ -3,7 +3,6 @@
 #include "async/background.hpp"
 #include "async/deadline.hpp"
 #include "async/signal.hpp"
-#include "observability/log.hpp"
 #include "services/failover/detail/choice.hpp"
 #include "services/failover/detail/open_first.hpp"
 #include "services/failover/provider.hpp"
@@ -295,12 +294,6 @@ private:
         failed_ = true;
         const auto& who = call_->choice().provider(runner.index);
         if (call_->choice().size() > 1) who.count_failover();
-        log_.warn(
-            "a provider failed within a turn",
-            log::kv("kind", to_string(who.identity().kind)),
-            log::kv("provider", who.identity().name),
-            log::kv("error", error)
-        );
     }
 
     /// When a second one is asked: later than the first one's own usual time.
@@ -315,7 +308,6 @@ private:
 
     const std::shared_ptr<CallSessions<Kind>> call_;
     async::Signal changed_;
-    log::Logger log_;
     Choice::Asked asked_;
     std::vector<std::shared_ptr<Runner>> runners_;  ///< asked, not yet heard; at most two
     std::shared_ptr<Runner> speaker_;

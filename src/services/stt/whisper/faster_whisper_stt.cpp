@@ -450,4 +450,36 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> FasterWhisperStt::open(
 const DecodeStats& FasterWhisperStt::stats() const noexcept { return shared_->pool.stats(); }
 const DropStats& FasterWhisperStt::dropped() const noexcept { return shared_->dropped; }
 
+std::vector<metrics::Count> FasterWhisperStt::counts() const {
+    using Unit = metrics::Count::Unit;
+    const DecodeStats& seen = stats();
+    const auto seconds = [](std::uint64_t ms) { return static_cast<double>(ms) / 1000; };
+    std::vector<metrics::Count> counts{
+        {"finals", static_cast<double>(seen.finals)},
+        {"partials", static_cast<double>(seen.partials)},
+        {"refused", static_cast<double>(seen.refused)},
+        {"late", static_cast<double>(seen.late)},
+        {"failed", static_cast<double>(seen.failed)},
+        {"hurried", static_cast<double>(seen.hurried)},
+        {"skipped", static_cast<double>(seen.skipped)},
+        {"superseded", static_cast<double>(seen.superseded)},
+        {"aborted", static_cast<double>(seen.aborted)},
+        {"decoded", seconds(seen.audio_ms), Unit::audio_seconds},
+        {"decoding", seconds(seen.decode_ms), Unit::work_seconds},
+        {"waiting", seconds(seen.wait_ms), Unit::work_seconds},
+    };
+    static constexpr std::array<std::string_view, drop_reasons.size()> names{
+        "dropped_too_quiet",
+        "dropped_too_short",
+        "dropped_broken_text",
+        "dropped_low_probability",
+        "dropped_too_fast",
+        "dropped_repetition",
+        "dropped_known_phrase",
+        "dropped_prompt_echo"};
+    for (std::size_t i = 0; i < names.size(); ++i)
+        counts.push_back({names[i], static_cast<double>(shared_->dropped[i])});
+    return counts;
+}
+
 }  // namespace oavc::services::whisper

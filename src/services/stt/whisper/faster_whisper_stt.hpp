@@ -38,6 +38,7 @@ public:
     asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
         async::Shard& shard, SttOptions options
     ) override;
+    std::vector<metrics::Count> counts() const override;
 
     const DecodeStats& stats() const noexcept;
     const DropStats& dropped() const noexcept;

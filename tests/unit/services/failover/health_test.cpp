@@ -154,7 +154,7 @@ TEST(Provider, TellsMetricsWhatHappened) {
     EXPECT_FALSE(provider.begin(now));
     provider.count_failover();
     provider.count_hedge(true);
-    provider.publish();
+    provider.publish({{"reconnects", 2}, {"lost", 0.5, metrics::Count::Unit::audio_seconds}});
     const auto text = registry.text();
     for (const auto* line : {
              R"(oavc_provider_requests_total{kind="llm",outcome="ok",provider="ollama"} 1)",
@@ -168,6 +168,8 @@ TEST(Provider, TellsMetricsWhatHappened) {
              R"(oavc_provider_breaker_state{kind="llm",provider="ollama",state="closed"} 0)",
              R"(oavc_provider_latency_seconds_bucket{kind="llm",provider="ollama",le="0.3"} 1)",
              R"(oavc_provider_usable{kind="llm",provider="ollama"} 0)",
+             R"(oavc_provider_events_total{event="reconnects",kind="llm",provider="ollama"} 2)",
+             R"(oavc_provider_audio_seconds_total{audio="lost",kind="llm",provider="ollama"} 0.5)",
          }) {
         EXPECT_THAT(text, HasSubstr(line));
     }
