@@ -116,6 +116,9 @@ asio::awaitable<net::HttpResponse> place_call(
 ) {
     auto wanted = parse_dial_request(request.body);
     if (!wanted) co_return json_problem(400, wanted.error().what);
+    if (const auto trace = request.header("traceparent"); !trace.empty()) {
+        wanted->parameters.insert_or_assign("traceparent", std::string{trace});
+    }
     auto placed = co_await outgoing.place(shard, std::move(*wanted));
     if (!placed) {
         const auto& why = placed.error();

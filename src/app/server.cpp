@@ -5,6 +5,8 @@
 #include "app/cli.hpp"
 #include "app/options.hpp"
 #include "app/resolve.hpp"
+#include "app/scrape.hpp"
+#include "app/tracing.hpp"
 #include "async/pulse.hpp"
 #include "async/run_blocking.hpp"
 #include "async/shard_pool.hpp"
@@ -16,7 +18,9 @@
 #include "net/http_server.hpp"
 #include "net/json_text.hpp"
 #include "observability/log.hpp"
+#include "observability/log_fields.hpp"
 #include "observability/metrics.hpp"
+#include "pipeline/call_telemetry.hpp"
 #include "pipeline/manager.hpp"
 #include "pipeline/outgoing_calls.hpp"
 #include "services/failover/health.hpp"
@@ -33,13 +37,11 @@
 #include <sys/resource.h>
 
 #include <algorithm>
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cmath>
 #include <csignal>
 #include <cstdio>
-#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -165,11 +167,15 @@ struct Server::Parts {
               shards,
               {&calls},
               log,
-              &pulse},
+              &pulse,
+              &telemetry},
           chores{
               shards[0].executor(),
               [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
+          scrape{
+              metrics,
+              {manager, workers, health, http, pulse, tracing ? &tracing->exporter : nullptr}},
           rtp_ports{rtp_address(config), config.rtp.port_start, config.rtp.port_end},
           outgoing{config.pipeline.outgoing, agent_names(config.pipeline), log},
           api{config.api, calls, &manager, &outgoing} {}
@@ -243,25 +249,9 @@ struct Server::Parts {
     }
 
     asio::awaitable<net::HttpResponse> metrics_text() {
-        {
-            const std::lock_guard lock{scrape};
-            const auto places = manager.admission();
-            const auto active = static_cast<double>(places.active);
-            const auto capacity = static_cast<double>(places.capacity);
-            calls_active.set(active);
-            calls_capacity.set(capacity);
-            calls_ratio.set(capacity > 0 ? active / capacity : 1);
-            calls_total.add(static_cast<double>(places.admitted) - calls_total.value());
-            for (std::size_t i = 0; i < calls_refused.size(); ++i) {
-                calls_refused[i].add(
-                    static_cast<double>(places.refused[i]) - calls_refused[i].value()
-                );
-            }
-        }
-        health.publish();
         net::HttpResponse response;
         response.content_type = metrics::Registry::content_type;
-        response.body = metrics.text();
+        response.body = scrape.text();
         co_return response;
     }
 
@@ -275,22 +265,6 @@ struct Server::Parts {
         http.handle("GET", "/metrics", [this](async::Shard&, net::HttpRequest) {
             return metrics_text();
         });
-        metrics.gauge("oavc_build_info", "1; what runs.", {{"version", OAVC_VERSION}}).set(1);
-        calls_active = metrics.gauge("oavc_calls_active", "Calls that run now.");
-        calls_total = metrics.counter("oavc_calls_total", "Calls that were admitted.");
-        calls_capacity = metrics.gauge(
-            "oavc_calls_capacity", "Calls that this instance carries at most: [limits] max_calls."
-        );
-        calls_ratio = metrics.gauge(
-            "oavc_calls_capacity_ratio", "Active calls over capacity, 0 to 1: what to scale by."
-        );
-        for (const auto refusal : transports::refusals) {
-            calls_refused[static_cast<std::size_t>(refusal)] = metrics.counter(
-                "oavc_calls_refused_total",
-                "Calls that were refused, by reason.",
-                {{"reason", std::string{to_string(refusal)}}}
-            );
-        }
     }
 
     const std::string file;
@@ -304,12 +278,8 @@ struct Server::Parts {
     async::WorkerPool workers;
     std::shared_ptr<const media::VadFactory> vad;  ///< shared with the calls' engines: weights
     metrics::Registry metrics;
-    metrics::Gauge calls_active;
-    metrics::Counter calls_total;
-    metrics::Gauge calls_capacity;
-    metrics::Gauge calls_ratio;
-    std::array<metrics::Counter, std::size(transports::refusals)> calls_refused;  ///< by Refusal
-    std::mutex scrape;  ///< counters are brought up to date by one at a time
+    std::unique_ptr<Tracing> tracing{make_tracing(config.tracing, instance, log)};  ///< may be null
+    pipeline::Telemetry telemetry{metrics, tracing ? &tracing->tracer : nullptr};
     services::ServiceFactory services;
     std::unique_ptr<services::SttService> stt;
     std::unique_ptr<services::LlmService> llm;
@@ -319,6 +289,7 @@ struct Server::Parts {
     pipeline::PipelineManager manager;
     async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
     net::HttpServer http;
+    Scrape scrape;
     transports::rtp::RtpPorts rtp_ports;
     pipeline::OutgoingCalls outgoing;
     api::ControlApi api;
@@ -354,6 +325,7 @@ Server::~Server() { stop(); }
 
 void Server::start() {
     Parts& parts = *parts_;
+    if (parts.tracing) parts.tracing->exporter.start();
     parts.shards.start();
     parts.shards_running = true;
     parts.pulse.start();
@@ -511,6 +483,7 @@ void Server::stop() {
     parts.workers.stop();
     parts.shards.drain_and_join();
     parts.shards_running = false;
+    if (parts.tracing) parts.tracing->exporter.stop();
 }
 
 // ── the command ─────────────────────────────────────────────────────────────────────────────────
@@ -595,6 +568,7 @@ int serve_command(std::span<const std::string_view> arguments) {
     if (!loaded.ok()) return 1;
 
     log::configure(loaded.config.logging);
+    log::set_google_project(loaded.config.tracing.google_project);
     const log::Logger log;
     Signals signals;
     allow_many_files();

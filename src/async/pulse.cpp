@@ -31,7 +31,20 @@ void LagMeter::on_beat(TimePoint now) noexcept {
     const auto average = average_.load(std::memory_order_relaxed);
     const auto last = last_.load(std::memory_order_relaxed);
     average_.store(averaged(average, last, now), std::memory_order_relaxed);
+    const auto taken = now.time_since_epoch() - Clock::duration{last};
+    const auto late = std::max<Clock::duration>(taken - period, Clock::duration{0});
+    const auto bucket = std::ranges::lower_bound(bounds, late) - bounds.begin();
+    late_[static_cast<std::size_t>(bucket)].fetch_add(1, std::memory_order_relaxed);
+    late_sum_.fetch_add(late.count(), std::memory_order_relaxed);
     last_.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+}
+
+LagMeter::Late LagMeter::late() const noexcept {
+    Late seen;
+    for (std::size_t i = 0; i < late_.size(); ++i)
+        seen.beats[i] = late_[i].load(std::memory_order_relaxed);
+    seen.sum = Clock::duration{late_sum_.load(std::memory_order_relaxed)};
+    return seen;
 }
 
 Clock::duration LagMeter::lag(TimePoint now) const noexcept {
@@ -107,6 +120,17 @@ Clock::duration Pulse::worst_lag(TimePoint now) const noexcept {
     for (const auto& heart : hearts_)
         worst = std::max(worst, heart->meter.lag(now));
     return worst;
+}
+
+LagMeter::Late Pulse::late() const noexcept {
+    LagMeter::Late all;
+    for (const auto& heart : hearts_) {
+        const auto one = heart->meter.late();
+        for (std::size_t i = 0; i < all.beats.size(); ++i)
+            all.beats[i] += one.beats[i];
+        all.sum += one.sum;
+    }
+    return all;
 }
 
 std::optional<std::size_t> Pulse::stuck(TimePoint now) const noexcept {

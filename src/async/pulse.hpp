@@ -3,8 +3,10 @@
 #include "async/shard_pool.hpp"
 #include "base/time.hpp"
 
+#include <array>
 #include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -22,6 +24,16 @@ public:
     void start(TimePoint now) noexcept;
     void on_beat(TimePoint now) noexcept;
 
+    /// Upper ends of the buckets of `late()`; the last bucket holds the rest.
+    static constexpr std::array<Clock::duration, 8> bounds{
+        1ms, 2ms, 5ms, 10ms, 20ms, 50ms, 100ms, 200ms};
+    /// How late beats were since start(), for metrics.
+    struct Late {
+        std::array<std::uint64_t, bounds.size() + 1> beats{};
+        Clock::duration sum{0};
+    };
+    Late late() const noexcept;
+
     /// How late beats are, averaged over `memory`; a beat that is due counts as if it came now.
     Clock::duration lag(TimePoint now) const noexcept;
     /// How long ago the last beat was.
@@ -30,6 +42,8 @@ public:
 private:
     std::atomic<Clock::rep> last_{0};
     std::atomic<Clock::rep> average_{0};
+    std::array<std::atomic<std::uint64_t>, bounds.size() + 1> late_{};
+    std::atomic<Clock::rep> late_sum_{0};
 };
 
 /// The shards' pulse: a timer of each, beside its calls' ticks, so that what delays audio delays it
@@ -49,6 +63,8 @@ public:
 
     /// Of the shard that is latest. Zero before start().
     Clock::duration worst_lag(TimePoint now) const noexcept;
+    /// Of all shards together.
+    LagMeter::Late late() const noexcept;
     /// The first shard that is stuck.
     std::optional<std::size_t> stuck(TimePoint now) const noexcept;
 

@@ -2,6 +2,7 @@
 
 #include "api/config.hpp"
 #include "observability/log.hpp"
+#include "observability/tracing_config.hpp"
 #include "pipeline/config.hpp"
 #include "services/config.hpp"
 #include "transports/opensips/config.hpp"
@@ -32,6 +33,7 @@ struct Config {
     pipeline::Config pipeline;
     api::Config api;
     log::Settings logging;
+    trace::Config tracing;
 
     // Which listeners there are, those of the fallback too.
     bool uses(std::string_view carrier) const {

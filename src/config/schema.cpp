@@ -80,6 +80,10 @@ constexpr SectionHelp section_table[]{
     {"api", "The HTTP server."},
     {"limits", "How much one server takes on."},
     {"logging", "Log lines."},
+    {"tracing",
+     "Traces of calls for an OpenTelemetry collector (docs/monitoring.md). The environment's "
+     "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_SERVICE_NAME` count "
+     "too."},
 };
 
 // ── texts to values ──────────────────────────────────────────────────────────────────────────────

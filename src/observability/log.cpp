@@ -1,5 +1,6 @@
 #include "observability/log.hpp"
 
+#include "observability/log_fields.hpp"
 #include "observability/privacy.hpp"
 
 #include <spdlog/pattern_formatter.h>
@@ -7,7 +8,10 @@
 #include <spdlog/sinks/stdout_sinks.h>
 #include <spdlog/spdlog.h>
 
+#include <array>
 #include <atomic>
+#include <cstddef>
+#include <ctime>
 
 namespace oavc::log {
 
@@ -16,6 +20,7 @@ namespace {
 std::atomic<Format> output_format{Format::console};
 std::atomic<Level> output_level{Level::info};
 std::atomic<bool> personal_data_shown{false};
+std::array<std::atomic<std::uint64_t>, 5> written{};  ///< by level
 
 spdlog::level::level_enum to_spdlog(Level level) noexcept {
     switch (level) {
@@ -74,7 +79,19 @@ void append_json_text(std::string& out, std::string_view text) {
     out += '"';
 }
 
+// Fields of with_trace(). Their names in JSON depend on where the lines go.
+constexpr std::string_view trace_field{"trace"};
+constexpr std::string_view span_field{"span"};
+constexpr std::string_view sampled_field{"trace_sampled"};
+
+/// Set once, before the first call; read by every logger that is made later.
+std::string& google_project() {
+    static std::string project;
+    return project;
+}
+
 void append_console(std::string& out, const Field& field) {
+    if (field.key == span_field || field.key == sampled_field) return;  // for programs
     out += ' ';
     out += field.key;
     out += '=';
@@ -90,15 +107,50 @@ void append_console(std::string& out, const Field& field) {
     }
 }
 
-void append_json(std::string& out, const Field& field) {
+void append_json(std::string& out, std::string_view key, std::string_view value, bool quoted) {
     out += ',';
-    append_json_text(out, field.key);
+    append_json_text(out, key);
     out += ':';
-    if (field.quoted) {
-        append_json_text(out, field.value);
+    if (quoted) {
+        append_json_text(out, value);
     } else {
-        out += field.value;
+        out += value;
     }
+}
+
+void append_json(std::string& out, const Field& field) {
+    const auto& project = google_project();
+    if (project.empty()) return append_json(out, field.key, field.value, field.quoted);
+    if (field.key == trace_field) {
+        const auto name = fmt::format("projects/{}/traces/{}", project, field.value);
+        append_json(out, "logging.googleapis.com/trace", name, true);
+    } else if (field.key == span_field) {
+        append_json(out, "logging.googleapis.com/spanId", field.value, true);
+    } else if (field.key == sampled_field) {
+        append_json(out, "logging.googleapis.com/trace_sampled", field.value, false);
+    } else {
+        append_json(out, field.key, field.value, field.quoted);
+    }
+}
+
+/// "2026-08-21T10:00:00.123456Z".
+std::string rfc3339(std::chrono::system_clock::time_point time) {
+    const auto since = time.time_since_epoch();
+    const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+    const auto rest = std::chrono::duration_cast<std::chrono::microseconds>(since - seconds);
+    const std::time_t whole = seconds.count();
+    std::tm utc{};
+    ::gmtime_r(&whole, &utc);
+    return fmt::format(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        utc.tm_year + 1900,
+        utc.tm_mon + 1,
+        utc.tm_mday,
+        utc.tm_hour,
+        utc.tm_min,
+        utc.tm_sec,
+        rest.count()
+    );
 }
 
 }  // namespace
@@ -149,6 +201,10 @@ void configure(const Settings& settings) {
 
 Level level() noexcept { return output_level.load(std::memory_order_relaxed); }
 
+std::uint64_t lines(Level level) noexcept {
+    return written[static_cast<std::size_t>(level)].load(std::memory_order_relaxed);
+}
+
 Logger::Logger()
     : console_{std::make_shared<const std::string>()},
       json_{std::make_shared<const std::string>()} {}
@@ -166,21 +222,22 @@ Logger Logger::with(std::initializer_list<Field> fields) const {
     return child;
 }
 
+Logger with_trace(const Logger& log, std::string_view trace, std::string_view span, bool sampled) {
+    return log.with({kv(trace_field, trace), kv(span_field, span), kv(sampled_field, sampled)});
+}
+
+void set_google_project(std::string project) { google_project() = std::move(project); }
+
 void Logger::write(Level level, std::string_view message, std::initializer_list<Field> fields)
     const {
     if (level < output_level.load(std::memory_order_relaxed)) return;
+    written[static_cast<std::size_t>(level)].fetch_add(1, std::memory_order_relaxed);
     std::string line;
     if (output_format.load(std::memory_order_relaxed) == Format::json) {
-        const auto now =
-            std::chrono::time_point_cast<std::chrono::milliseconds>(std::chrono::system_clock::now()
-            )
-                .time_since_epoch()
-                .count();
         line = fmt::format(
-            "{{\"severity\":\"{}\",\"timestampSeconds\":{}.{:03},\"message\":",
+            R"({{"severity":"{}","time":"{}","message":)",
             severity(level),
-            now / 1000,
-            now % 1000
+            rfc3339(std::chrono::system_clock::now())
         );
         append_json_text(line, message);
         for (const Field& field : fields)

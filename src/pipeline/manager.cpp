@@ -54,12 +54,14 @@ PipelineManager::PipelineManager(
     async::ShardPool& shards,
     std::vector<CallObserver*> observers,
     log::Logger log,
-    const async::Pulse* pulse
+    const async::Pulse* pulse,
+    const Telemetry* telemetry
 )
     : shards_{shards},
       observers_{std::move(observers)},
       log_{std::move(log)},
       pulse_{pulse},
+      telemetry_{telemetry},
       admission_{config.limits},
       plan_{std::make_shared<Plan>(std::move(config), services, nullptr)} {
     for (std::size_t i = 0; i < shards_.size(); ++i) {
@@ -116,9 +118,14 @@ asio::awaitable<void> PipelineManager::run_call(
     const auto made_from = plan();
     const AgentConfig& agent = made_from->agent_for(transport->info());
     SessionContext context{
-        made_from->config, agent, made_from->services, made_from->phrases, observers_, log_, [] {
-            return Clock::now();
-        }};
+        made_from->config,
+        agent,
+        made_from->services,
+        made_from->phrases,
+        observers_,
+        log_,
+        [] { return Clock::now(); },
+        telemetry_};
     Session session{shard, std::move(transport), std::move(context)};
     auto& running = sessions_[shard.index()]->running;
     running.push_back(&session);

@@ -27,6 +27,7 @@
 namespace oavc::pipeline {
 
 class Session;
+class Telemetry;
 
 /// What every call is built from. Borrowed: they outlive the calls that began with them.
 struct Services {
@@ -42,14 +43,15 @@ struct Services {
 class PipelineManager final : public transports::CallHandler, public CallCommands {
 public:
     /// `observers` get every call's events; borrowed, thread-safe. `pulse` tells how late audio is;
-    /// borrowed. Null: it never is.
+    /// borrowed. Null: it never is. `telemetry`: borrowed; null: nothing is measured.
     PipelineManager(
         Config config,
         Services services,
         async::ShardPool& shards,
         std::vector<CallObserver*> observers,
         log::Logger log,
-        const async::Pulse* pulse = nullptr
+        const async::Pulse* pulse = nullptr,
+        const Telemetry* telemetry = nullptr
     );
     PipelineManager(const PipelineManager&) = delete;
     PipelineManager& operator=(const PipelineManager&) = delete;
@@ -98,6 +100,7 @@ private:
     std::vector<CallObserver*> observers_;
     log::Logger log_;
     const async::Pulse* const pulse_;
+    const Telemetry* const telemetry_;
     // Owned.
     Admission admission_;
     // One list of running sessions per shard, touched only on that shard.

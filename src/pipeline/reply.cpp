@@ -62,6 +62,8 @@ void Reply::stop() {
 
 asio::awaitable<void> Reply::think(services::LlmRequest request) {
     if (context_.llm == nullptr) co_return;
+    auto asked = context_.telemetry.ask_model();
+    request.traceparent = asked.traceparent();
     const auto answer = context_.llm->ask(std::move(request));
     SentenceAggregator sentences;
     for (;;) {
@@ -69,12 +71,14 @@ asio::awaitable<void> Reply::think(services::LlmRequest request) {
         if (dead_) co_return;
         if (!next) {
             if (next.error() == ServiceErrc::end_of_stream) break;
+            asked.on_failed(next.error());
             context_.log.warn("the model failed", log::kv("error", next.error()));
             context_.owner.on_failed(*this);
             co_return;
         }
         context_.owner.on_token(*this);
         model_ = answer->served();
+        asked.on_first("first_token", *model_, context_.model);
         switch (next->kind) {
             case LlmEvent::Kind::text:
                 sentences.push(next->text);
@@ -136,17 +140,20 @@ asio::awaitable<bool> Reply::speak_sentence(std::string text) {
         context_.owner.on_failed(*this);
         co_return false;
     }
+    auto asked = context_.telemetry.ask_voice();
     const auto voice = context_.tts->speak(std::move(text));
     for (;;) {
         auto chunk = co_await voice->next();
         if (dead_) co_return false;
         if (!chunk) {
             if (chunk.error() == ServiceErrc::end_of_stream) break;
+            asked.on_failed(chunk.error());
             context_.log.warn("the voice failed", log::kv("error", chunk.error()));
             context_.owner.on_failed(*this);
             co_return false;
         }
         voice_ = voice->served();
+        asked.on_first("first_audio", *voice_, context_.voice);
         const bool wanted = co_await add_audio(chunk->samples, chunk->rate);
         if (!wanted) co_return false;
     }

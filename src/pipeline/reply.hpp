@@ -6,6 +6,7 @@
 #include "base/ids.hpp"
 #include "media/resampler.hpp"
 #include "observability/log.hpp"
+#include "pipeline/call_telemetry.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/phrase_cache.hpp"
 #include "pipeline/playout_queue.hpp"
@@ -51,6 +52,9 @@ struct ReplyContext {
     SampleRate rate;            ///< of the playout queue
     PlayoutQueue& playout;
     const log::Logger& log;
+    CallTelemetry& telemetry;
+    std::string_view model;  ///< what the services are called unless Served says it
+    std::string_view voice;
     ReplyOwner& owner;
 };
 

@@ -72,7 +72,10 @@ Session::Session(
       context_{std::move(context)},
       transport_{std::move(transport)},
       id_{transport_->info().id.empty() ? random_hex(8) : transport_->info().id},
-      log_{context_.log.with({log::kv("call", id_.value), log::kv("via", transport_->info().via)})},
+      telemetry_{context_.telemetry, transport_->info(), context_.now},
+      log_{telemetry_.name_trace(
+          context_.log.with({log::kv("call", id_.value), log::kv("via", transport_->info().via)})
+      )},
       hidden_{hidden_by(context_.agent)},
       shown_{shown_info(transport_->info(), hidden_)},
       asked_{hidden_},
@@ -94,6 +97,7 @@ Session::~Session() = default;
 
 asio::awaitable<void> Session::run() {
     began_ = context_.now();
+    telemetry_.on_started(id_, context_.agent.name, began_);
     const auto& info = transport_->info();
     log_.info(
         info.outgoing ? "call goes out" : "call came in",
@@ -141,6 +145,7 @@ asio::awaitable<void> Session::run() {
         log::kv("round_trip_ms", stats.round_trip_ms),
         log::kv("mos", stats.mos)
     );
+    telemetry_.on_ended(end.reason, stats, context_.now());
     emit(CallEvent::Kind::ended, std::string{transports::to_string(end.reason)});
 }
 
@@ -184,6 +189,7 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     const auto now = context_.now();
     machine_.emplace(context_.config.turns, context_.config.interruption, now);
     log_.info("call answered", log::kv("setup_ms", now - began_));
+    telemetry_.on_answered(now);
     emit(CallEvent::Kind::answered);
     if (!opened) {
         machine_->on_recogniser_lost(now);  // says so, then transfers or hangs up
@@ -200,6 +206,7 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
 asio::awaitable<void> Session::open_stt(error_code& error) {
     services::SttOptions options;
     options.language = context_.agent.language;
+    options.traceparent = telemetry_.traceparent();
     auto opening = context_.services.stt.open(shard_, std::move(options));
     auto stream = co_await async::with_deadline(std::move(opening), open_limit);
     if (stream) {
@@ -212,6 +219,7 @@ asio::awaitable<void> Session::open_stt(error_code& error) {
 asio::awaitable<void> Session::open_llm(error_code& error) {
     services::LlmOptions options;
     options.language = context_.agent.language;
+    options.traceparent = telemetry_.traceparent();
     auto opening = context_.services.llm.open(shard_, std::move(options));
     auto session = co_await async::with_deadline(std::move(opening), open_limit);
     if (session) {
@@ -225,6 +233,7 @@ asio::awaitable<void> Session::open_tts(error_code& error) {
     services::TtsOptions options;
     options.language = context_.agent.language;
     options.voice = context_.agent.voice;
+    options.traceparent = telemetry_.traceparent();
     auto opening = context_.services.tts.open(shard_, std::move(options));
     auto session = co_await async::with_deadline(std::move(opening), open_limit);
     if (session) {
@@ -352,7 +361,10 @@ void Session::play(TimePoint now) {
         if (!reply_voiced_ && media::is_voiced(frame)) {
             reply_voiced_ = true;
             auto& started = event(CallEvent::Kind::reply_started);
-            if (probe_.running()) started.latency = probe_.on_voiced_out(now + ahead);
+            if (probe_.running()) {
+                started.latency = probe_.on_voiced_out(now + ahead);
+                telemetry_.on_answer_heard(started.latency, now);
+            }
             const auto& split = started.latency;
             log_.info(
                 "reply begins",

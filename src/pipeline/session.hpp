@@ -7,6 +7,7 @@
 #include "observability/privacy.hpp"
 #include "pipeline/audio_processor.hpp"
 #include "pipeline/call_command.hpp"
+#include "pipeline/call_telemetry.hpp"
 #include "pipeline/config.hpp"
 #include "pipeline/conversation.hpp"
 #include "pipeline/digit_collector.hpp"
@@ -45,6 +46,7 @@ struct SessionContext {
     log::Logger log;
     /// The media clock between frames and ticks; tests give a virtual one.
     std::function<TimePoint()> now;
+    const Telemetry* telemetry{nullptr};
 };
 
 /// One call at run time: ties transport, recogniser, model and voice together under the turn
@@ -145,6 +147,7 @@ private:
     // Owned.
     std::unique_ptr<transports::Transport> transport_;
     SessionId id_;
+    CallTelemetry telemetry_;
     log::Logger log_;
     privacy::Kinds hidden_;       ///< of personal data, from everybody but the model and the voice
     transports::CallInfo shown_;  ///< transport's, with the other party hidden

@@ -29,16 +29,19 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             emit(CallEvent::Kind::speech_started);
             if (stt_) stt_->begin(action.utterance);
             audio_->open(onset_);
+            telemetry_.on_speech(onset_);
             break;
         case TurnAction::Kind::end_utterance:
             audio_->close();
             if (stt_) stt_->end();
             probe_.begin(last_voiced_);
             probe_.on_turn_ended(now);
+            telemetry_.on_speech_ended(last_voiced_);
             break;
         case TurnAction::Kind::cancel_utterance:
             audio_->drop();
             if (stt_) stt_->cancel();
+            telemetry_.on_speech_dropped();
             break;
         case TurnAction::Kind::reply:
             ask(action, now);
@@ -70,6 +73,7 @@ void Session::perform(const TurnAction& action, TimePoint now) {
                     log::kv("strategy", barge_in.text),
                     log::kv("reaction_ms", barge_in.reaction)
                 );
+                telemetry_.on_barge_in(barge_in.reaction);
                 emit(barge_in);
             }
             end_reply(true);
@@ -94,6 +98,9 @@ void Session::ask(const TurnAction& action, TimePoint now) {
     collector_.cancel();
     probe_.on_final(now);
     const auto& text = machine_->asked_text();
+    telemetry_.on_turn(
+        turn_, recognised_by_.value_or(services::Served{}), context_.services.stt.name(), now
+    );
     log_.info("caller said", log::kv("turn", turn_), log::kv("text", log::pii(text)));
     emit(CallEvent::Kind::caller_said, text);
     // Entries of a turn that was given up are not this one's.
@@ -131,6 +138,7 @@ void Session::end_reply(bool interrupted) {
     auto& event_heard = event(CallEvent::Kind::heard, heard);
     event_heard.interrupted = interrupted;
     emit(event_heard);
+    telemetry_.on_reply_ended(interrupted, context_.now());
     playout_.release();
     if (probe_.running() && interrupted) probe_.cancel();
     reply_->stop();
@@ -184,6 +192,9 @@ void Session::start_reply(const TurnAction& action) {
         .rate = transport_->format().rate,
         .playout = playout_,
         .log = log_,
+        .telemetry = telemetry_,
+        .model = context_.services.llm.name(),
+        .voice = context_.services.tts.name(),
         .owner = *this,
     };
     reply_ = std::make_unique<Reply>(shard_.executor(), action.generation, borrowed);

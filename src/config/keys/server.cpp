@@ -94,6 +94,41 @@ std::vector<Key> server_keys() {
          Boolean{},
          "Write transcripts and prompts in clear; numbers and addresses are hidden even then. For "
          "trials only."},
+        {"tracing",
+         "endpoint",
+         [](Target t) -> Field { return &t.config.tracing.endpoint; },
+         Url{{"http://", "https://"}},
+         "Where an OpenTelemetry collector takes OTLP over HTTP, such as `http://collector:4318`; "
+         "`/v1/traces` is added. Empty: no traces are made."},
+        {"tracing",
+         "headers",
+         [](Target t) -> Field { return &t.config.tracing.headers; },
+         Secret{},
+         "What the collector wants beside the spans: `name=value`, several separated by commas, "
+         "values URL-encoded."},
+        {"tracing",
+         "ca_file",
+         [](Target t) -> Field { return &t.config.tracing.ca_file; },
+         Path{},
+         "PEM file of the certificates to trust instead of the system's, for a collector with a "
+         "certificate of your own."},
+        {"tracing",
+         "service_name",
+         [](Target t) -> Field { return &t.config.tracing.service_name; },
+         Text{},
+         "The name under which traces are found."},
+        {"tracing",
+         "sample_ratio",
+         [](Target t) -> Field { return &t.config.tracing.sample_ratio; },
+         Number{0.0, 1.0},
+         "The share of calls that are traced. A call that comes with a `traceparent` goes by the "
+         "decision in it."},
+        {"tracing",
+         "google_project",
+         [](Target t) -> Field { return &t.config.tracing.google_project; },
+         Text{},
+         "Google Cloud's project id, where traces go to Cloud Trace: log lines in JSON then name "
+         "their trace as Cloud Logging wants it."},
     };
 }
 

@@ -69,6 +69,9 @@ UaSession::UaSession(const UaEvent& created, const Settings& settings) : setting
         info_.to = to->uri.user.empty() ? to->uri.host : to->uri.user;
         referred_by_ = to->uri.text;
     }
+    if (auto trace = header(created, "traceparent"); !trace.empty()) {
+        info_.parameters.emplace("traceparent", std::move(trace));
+    }
     if (created.extra_params) info_.parameters["extra_params"] = *created.extra_params;
     if (created.is_blind()) return;  // flags b and h are missing: nothing of the offer is known
     read_offer(created);

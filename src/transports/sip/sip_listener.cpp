@@ -48,6 +48,9 @@ CallInfo info_of(const sip::Message& invite) {
     } else {
         info.to = to.user.empty() ? to.host : to.user;
     }
+    if (const auto trace = invite.get("traceparent"); !trace.empty()) {
+        info.parameters.emplace("traceparent", trace);
+    }
     return info;
 }
 

@@ -3,6 +3,7 @@
 #include "async/deadline.hpp"
 #include "async/run_blocking.hpp"
 #include "net/url.hpp"
+#include "observability/trace.hpp"
 #include "transports/errors.hpp"
 #include "transports/twilio/form.hpp"
 #include "transports/twilio/media_protocol.hpp"
@@ -339,6 +340,10 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     }
     std::map<std::string, std::string> parameters;
     parameters.emplace("token", std::move(*token));
+    // The media socket's handshake is Twilio's own: a trace of whoever relayed the webhook goes on
+    // as a parameter.
+    const auto traceparent = request.header("traceparent");
+    if (trace::parse_traceparent(traceparent)) parameters.emplace("traceparent", traceparent);
     // https becomes wss, http ws.
     const auto base = public_base(request);
     co_return twiml(connect_stream("ws" + base.substr(4) + "/ws", parameters));

@@ -27,6 +27,22 @@ TEST(LagMeter, IsZeroWhileBeatsAreOnTime) {
     EXPECT_EQ(meter.lag(now + 99ms), 0ms) << "the next beat is not due yet";
 }
 
+TEST(LagMeter, CountsHowLateBeatsWere) {
+    LagMeter meter;
+    meter.start(t0);
+    auto now = beat_for(meter, t0, 1s, 0ms);
+    const auto on_time = meter.late().beats[0];
+    EXPECT_GE(on_time, 10u);
+    now += LagMeter::period + 3ms;
+    meter.on_beat(now);
+    meter.on_beat(now + LagMeter::period + 1s);
+    const auto late = meter.late();
+    EXPECT_EQ(late.beats[0], on_time);
+    EXPECT_EQ(late.beats[2], 1u) << "2 to 5 ms";
+    EXPECT_EQ(late.beats.back(), 1u) << "more than 200 ms";
+    EXPECT_EQ(late.sum, 1003ms);
+}
+
 TEST(LagMeter, ForgivesOneLateBeatAndNotManyOfThem) {
     LagMeter once;
     once.start(t0);

@@ -1,5 +1,7 @@
 #include "observability/log.hpp"
 
+#include "observability/log_fields.hpp"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -15,6 +17,7 @@ namespace oavc::log {
 namespace {
 
 using namespace std::chrono_literals;
+using testing::ContainsRegex;
 using testing::HasSubstr;
 using testing::Not;
 
@@ -49,10 +52,38 @@ TEST_F(LogTest, ConsoleLinesCarryFieldsAndThoseOfTheChildLogger) {
 TEST_F(LogTest, JsonLinesAreOneObjectEach) {
     use({.format = Format::json});
     Logger{}.warn("odd \"name\"", kv("value", "a\nb"), kv("count", 2), kv("ok", true));
-    EXPECT_THAT(written(), HasSubstr(R"("severity":"WARNING")"));
+    EXPECT_THAT(
+        written(),
+        ContainsRegex(
+            R"(^\{"severity":"WARNING","time":"20[0-9-]{8}T[0-9:]{8}\.[0-9]{6}Z","message":)"
+        )
+    );
     EXPECT_THAT(
         written(), HasSubstr(R"("message":"odd \"name\"","value":"a\u000ab","count":2,"ok":true})")
     );
+}
+
+TEST_F(LogTest, LinesNameTheirTraceAsGoogleCloudJoinsThem) {
+    constexpr auto trace = "5b8efff798038103d269b633813fc60c";
+    constexpr auto span = "eee19b7ec3c1b174";
+    use({.format = Format::json});
+    set_google_project("demo");
+    with_trace(Logger{}, trace, span, true).with({kv("call", "c-42")}).info("call started");
+    EXPECT_THAT(
+        written(),
+        HasSubstr(
+            R"("message":"call started",)"
+            R"("logging.googleapis.com/trace":"projects/demo/traces/5b8efff798038103d269b633813fc60c",)"
+            R"("logging.googleapis.com/spanId":"eee19b7ec3c1b174",)"
+            R"("logging.googleapis.com/trace_sampled":true,"call":"c-42"})"
+        )
+    );
+    set_google_project("");
+    with_trace(Logger{}, trace, span, true).info("call started");
+    EXPECT_THAT(written(), HasSubstr(R"("trace":"5b8efff798038103d269b633813fc60c","span":")"));
+    use({});
+    with_trace(Logger{}, trace, span, true).info("call started");
+    EXPECT_THAT(written(), HasSubstr("call started trace=5b8efff798038103d269b633813fc60c\n"));
 }
 
 TEST_F(LogTest, PersonalDataIsHiddenUnlessTheOperatorAsksForIt) {
