@@ -1,0 +1,236 @@
+// What operators look at: /metrics of a running server, the files of deploy/monitoring that name
+// its metrics, and the traces of a whole call.
+
+#include "caller/run.hpp"
+#include "support/fake_collector.hpp"
+#include "support/http.hpp"
+#include "support/running_server.hpp"
+
+#include <boost/json/value.hpp>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <map>
+#include <regex>
+#include <set>
+#include <string>
+
+namespace oavc {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::Not;
+
+std::string read(const fs::path& path) {
+    std::ifstream in{path};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+std::string metrics_of(const test::RunningServer& server) {
+    const auto url = test::local_url("http", server.config().api.port, "/metrics");
+    const auto answer = test::fetch({.url = url});
+    return answer ? answer->body : "no answer: " + answer.error().message();
+}
+
+/// Names of the families, and the label names and values that each series has.
+std::map<std::string, std::set<std::string>> families(const std::string& text) {
+    std::map<std::string, std::set<std::string>> found;
+    const std::regex type{"# TYPE ([a-z_]+) "};
+    for (std::sregex_iterator at{text.begin(), text.end(), type}, end; at != end; ++at)
+        found[(*at)[1]];
+    const std::regex label{"(?:^|\n)([a-z_]+)\\{([^}]*)\\}"};
+    for (std::sregex_iterator at{text.begin(), text.end(), label}, end; at != end; ++at) {
+        const std::string labels = (*at)[2];
+        const std::regex one{R"re(([a-z_]+)="([^"]*)")re"};
+        for (std::sregex_iterator pair{labels.begin(), labels.end(), one}; pair != end; ++pair) {
+            found[(*at)[1]].insert((*pair)[1]);
+            found[(*at)[1]].insert((*pair)[1].str() + "=" + (*pair)[2].str());
+        }
+    }
+    return found;
+}
+
+std::string without_suffix(std::string name) {
+    for (const std::string suffix : {"_bucket", "_sum", "_count"}) {
+        if (name.ends_with(suffix)) return name.substr(0, name.size() - suffix.size());
+    }
+    return name;
+}
+
+TEST(Monitoring, EveryExpressionNamesMetricsAndLabelsThatTheServerHas) {
+    test::RunningServer server;
+    server.start();
+    const auto known = families(metrics_of(server));
+    ASSERT_GT(known.size(), 30u);
+    const std::regex use{R"re(\b((?:oavc|process)_[a-z_]+)(?:\{([^}]*)\})?)re"};
+    const std::regex matcher{R"re(([a-z_]+)(=~|!~|!=|=)\\?"([^"\\]*))re"};
+    std::size_t uses = 0;
+    for (const auto& file :
+         fs::recursive_directory_iterator{fs::path{OAVC_SOURCE_DIR} / "deploy" / "monitoring"}) {
+        if (!file.is_regular_file()) continue;
+        const auto text = read(file.path());
+        for (std::sregex_iterator at{text.begin(), text.end(), use}, end; at != end; ++at) {
+            const std::string name = (*at)[1];
+            auto family = known.find(name);
+            if (family == known.end()) family = known.find(without_suffix(name));
+            ASSERT_NE(family, known.end()) << name << " in " << file.path();
+            ++uses;
+            const std::string labels = (*at)[2];
+            for (std::sregex_iterator one{labels.begin(), labels.end(), matcher}; one != end;
+                 ++one) {
+                const std::string label = (*one)[1];
+                // Prometheus' own, and those of the providers that are configured.
+                if (label == "instance" || label == "job" || label == "le") continue;
+                if (label == "kind" || label == "provider" || label == "via") continue;
+                std::set<std::string> all;
+                for (const auto& [other, has] : known) {
+                    if (without_suffix(other) == family->first) all.insert(has.begin(), has.end());
+                }
+                EXPECT_TRUE(all.contains(label)) << name << " has no " << label;
+                const std::regex alternative{"[^|]+"};
+                const std::string values = (*one)[3];
+                for (std::sregex_iterator v{values.begin(), values.end(), alternative}; v != end;
+                     ++v) {
+                    EXPECT_TRUE(all.contains(label + "=" + v->str()))
+                        << name << "{" << label << "=" << v->str() << "} in " << file.path();
+                }
+            }
+        }
+    }
+    EXPECT_GT(uses, 100u) << "the files were not found, or are not read";
+}
+
+TEST(Monitoring, PromtoolFindsNothingToComplainOfInMetrics) {
+    if (std::system("command -v promtool >/dev/null") != 0) {
+        GTEST_SKIP() << "promtool is missing: scripts/setup test";
+    }
+    test::RunningServer server;
+    server.start();
+    const auto path = testing::TempDir() + "oavc_metrics_" + std::to_string(::getpid());
+    std::ofstream{path} << metrics_of(server);
+    EXPECT_EQ(std::system(("promtool check metrics <" + path).c_str()), 0);
+    std::remove(path.c_str());
+}
+
+TEST(Monitoring, EveryAlertFiresWhenItMustAndOnlyThen) {
+    if (std::system("command -v promtool >/dev/null") != 0) {
+        GTEST_SKIP() << "promtool is missing: scripts/setup test";
+    }
+    const std::string folder = std::string{OAVC_SOURCE_DIR} + "/deploy/monitoring/prometheus";
+    const auto in_folder = [&](const std::string& command) {
+        return std::system(("cd " + folder + " && " + command + " >&2").c_str());
+    };
+    EXPECT_EQ(in_folder("promtool check config prometheus.yml"), 0);
+    EXPECT_EQ(in_folder("promtool test rules oavc.test.yml"), 0);
+}
+
+TEST(Monitoring, EveryAlertIsTestedAndHasItsPageInTheDocumentation) {
+    const fs::path folder = fs::path{OAVC_SOURCE_DIR} / "deploy" / "monitoring";
+    const auto tests = read(folder / "prometheus" / "oavc.test.yml");
+    const auto manual = read(fs::path{OAVC_SOURCE_DIR} / "docs" / "monitoring.md");
+    const auto rules = read(folder / "prometheus" / "oavc.rules.yml");
+    const std::regex alert{"- alert: (\\w+)"};
+    std::set<std::string> names;
+    for (std::sregex_iterator at{rules.begin(), rules.end(), alert}, end; at != end; ++at)
+        names.insert((*at)[1]);
+    EXPECT_GT(names.size(), 15u);
+    for (const auto& name : names) {
+        EXPECT_THAT(tests, HasSubstr("name: " + name + " fires\n"));
+        EXPECT_THAT(tests, HasSubstr("name: " + name + " is silent\n"));
+        EXPECT_THAT(manual, HasSubstr("\n### " + name + "\n"));
+    }
+    for (const auto& file : fs::directory_iterator{folder / "google-cloud" / "alerts"}) {
+        const auto policy = boost::json::parse(read(file.path()));
+        const std::string name{policy.at("displayName").as_string()};
+        EXPECT_TRUE(names.contains(name)) << file.path();
+    }
+}
+
+class Quiet final : public caller::RunObserver {
+    void on_waiting(std::string_view) override {}
+    void on_call(std::size_t, std::string_view) override {}
+    void on_answered(const caller::Dialled&) override {}
+    void on_caller_speaks(milliseconds, const caller::Utterance&) override {}
+    void on_server_event(milliseconds, const caller::ServerEvent&) override {}
+    void on_over(milliseconds, std::string_view) override {}
+    void on_report(const caller::CallReport&) override {}
+};
+
+std::string attribute(const boost::json::value& span, std::string_view key) {
+    for (const auto& each : span.at("attributes").as_array()) {
+        if (each.at("key").as_string() == key) return boost::json::serialize(each.at("value"));
+    }
+    return {};
+}
+
+TEST(Monitoring, AWholeCallIsOneTraceAndItsNumbersAreCounted) {
+    test::FakeCollector collector;
+    std::string metrics;
+    {
+        test::RunningServer server{"config/dev.ini", {{"OAVC_TRACING_ENDPOINT", collector.url()}}};
+        server.start();
+        Quiet quiet;
+        caller::Options options;
+        options.via = "opensips";
+        options.speech = {{caller::Options::Speech::Kind::text, "what are your opening hours"}};
+        options.json = true;
+        options.wait = 20s;
+        options.timeout = 90s;
+        caller::CallRun run{options, server.config(), quiet};
+        const auto calls = run.run();
+        ASSERT_EQ(calls.size(), 1u);
+        ASSERT_EQ(calls[0].result, "ok");
+        ASSERT_TRUE(server.calls_end_within(20s));
+        metrics = metrics_of(server);
+        server->stop();  // what is left goes out
+    }
+    const auto spans = collector.spans();
+    std::map<std::string, int> count;
+    std::map<std::string, boost::json::value> by_id;
+    std::set<std::string> traces;
+    for (const auto& span : spans) {
+        ++count[std::string{span.at("name").as_string()}];
+        by_id[std::string{span.at("spanId").as_string()}] = span;
+        traces.insert(std::string{span.at("traceId").as_string()});
+    }
+    EXPECT_EQ(traces.size(), 1u);
+    EXPECT_EQ(count["call"], 1);
+    EXPECT_EQ(count["turn"], 1);
+    EXPECT_EQ(count["stt"], 1);
+    EXPECT_EQ(count["llm"], 1);
+    EXPECT_GE(count["tts"], 1);
+    for (const auto& span : spans) {
+        const auto& object = span.as_object();
+        const std::string name{object.at("name").as_string()};
+        if (name == "call") {
+            EXPECT_FALSE(object.contains("parentSpanId"));
+            EXPECT_EQ(attribute(span, "oavc.via"), R"({"stringValue":"opensips"})");
+            EXPECT_NE(attribute(span, "oavc.outcome"), "");
+            continue;
+        }
+        ASSERT_TRUE(object.contains("parentSpanId")) << name;
+        const auto parent = by_id.find(std::string{object.at("parentSpanId").as_string()});
+        ASSERT_NE(parent, by_id.end()) << name;
+        const std::string above{parent->second.at("name").as_string()};
+        if (name == "turn") {
+            EXPECT_EQ(above, "call");
+            EXPECT_NE(attribute(span, "oavc.latency.heard"), "");
+        }
+        if (name == "stt" || name == "llm") EXPECT_EQ(above, "turn");
+    }
+    EXPECT_THAT(metrics, HasSubstr("oavc_heard_latency_seconds_count 1\n"));
+    EXPECT_THAT(metrics, HasSubstr(R"(oavc_call_setup_seconds_count{via="opensips"} 1)"));
+    EXPECT_THAT(metrics, HasSubstr("oavc_rtp_mos_count 1\n"));
+    EXPECT_THAT(metrics, Not(HasSubstr(R"(event="received",via="opensips"} 0)")));
+}
+
+}  // namespace
+}  // namespace oavc
