@@ -6,6 +6,8 @@
 #include "support/http.hpp"
 #include "support/running_server.hpp"
 
+#include <boost/json/parse.hpp>
+#include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
 
 #include <gmock/gmock.h>
