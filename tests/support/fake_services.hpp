@@ -194,6 +194,7 @@ public:
         std::vector<ChatMessage> messages;
         std::vector<Tool> tools{};
         std::string said_already{};
+        std::string traceparent{};
         std::size_t events_taken{0};
         bool finished{false};   ///< the reply was read to its end
         bool cancelled{false};  ///< the reply was destroyed before its end
@@ -307,7 +308,8 @@ private:
             owner_.asks.push_back(
                 {.messages = std::move(request.messages),
                  .tools = std::move(request.tools),
-                 .said_already = std::move(request.said_already)}
+                 .said_already = std::move(request.said_already),
+                 .traceparent = std::move(request.traceparent)}
             );
             auto script = owner_.fallback;
             if (!owner_.prepared_.empty()) {

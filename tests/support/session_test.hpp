@@ -77,6 +77,7 @@ protected:
     PhraseCache phrases;
     Recorder recorder;
     transports::FakeCall call;
+    const Telemetry* telemetry{nullptr};
     std::unique_ptr<Session> session;
     bool over{false};
     TimePoint last_loud{};
@@ -122,6 +123,7 @@ protected:
             observers_,
             log::Logger{},
             [this] { return call.now; },
+            telemetry,
         };
         session = std::make_unique<Session>(
             shard, std::make_unique<transports::FakeTransport>(call, shard), std::move(context)
