@@ -3,8 +3,10 @@
 #include "async/run_blocking.hpp"
 #include "async/task_group.hpp"
 #include "base/assert.hpp"
+#include "net/connection_places.hpp"
 #include "net/detail/beast_websocket.hpp"
 #include "net/detail/flat_buffers.hpp"
+#include "net/detail/http_text.hpp"
 #include "net/detail/read_http.hpp"
 #include "observability/log.hpp"
 
@@ -17,9 +19,9 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
-#include <ctime>
 #include <map>
 #include <stdexcept>
 #include <vector>
@@ -33,6 +35,8 @@ namespace http = boost::beast::http;
 namespace websocket = boost::beast::websocket;
 using asio::ip::tcp;
 using Request = http::request<http::string_body>;
+using detail::problem;
+using Place = ConnectionPlaces::Place;
 
 constexpr std::uint32_t header_limit = 64 * 1024;
 
@@ -67,20 +71,6 @@ void async_teardown(beast::role_type role, ServerStream& stream, Handler&& handl
     websocket::async_teardown(role, stream.next_layer().socket(), std::forward<Handler>(handler));
 }
 
-/// Takes a place among the server's connections, gives it back when destroyed.
-class Place {
-public:
-    explicit Place(std::atomic<std::size_t>& open) noexcept : open_{&open} {}
-    Place(Place&& other) noexcept : open_{std::exchange(other.open_, nullptr)} {}
-    Place& operator=(Place&&) = delete;
-    ~Place() {
-        if (open_ != nullptr) open_->fetch_sub(1, std::memory_order_relaxed);
-    }
-
-private:
-    std::atomic<std::size_t>* open_;
-};
-
 /// A socket on its way from the accepting shard to its own.
 class Handle {
 public:
@@ -97,47 +87,26 @@ private:
     int fd_;
 };
 
-bool safe_in_header(std::string_view text) noexcept {
-    return text.find_first_of(std::string_view{"\r\n\0", 3}) == std::string_view::npos;
+/// IPv4 that came in IPv6's clothes is IPv4.
+asio::ip::address plain_address(asio::ip::address address) {
+    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
 }
 
-/// RFC 9110 §5.6.7: "Sun, 06 Nov 1994 08:49:37 GMT", whatever the locale.
-std::string http_date() {
-    static constexpr const char* days[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
-    static constexpr const char* months[] = {
-        "Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
-    const std::time_t now = std::time(nullptr);
-    std::tm utc{};
-    ::gmtime_r(&now, &utc);
-    return fmt::format(
-        "{}, {:02} {} {} {:02}:{:02}:{:02} GMT",
-        days[utc.tm_wday],
-        utc.tm_mday,
-        months[utc.tm_mon],
-        utc.tm_year + 1900,
-        utc.tm_hour,
-        utc.tm_min,
-        utc.tm_sec
-    );
-}
-
-/// RFC 9112 §3.2.2: absolute-form is accepted, and means its path.
-std::string origin_form(std::string_view target) {
-    for (const std::string_view scheme : {"http://", "https://"}) {
-        if (!beast::iequals(target.substr(0, scheme.size()), scheme)) continue;
-        const auto slash = target.find_first_of("/?", scheme.size());
-        if (slash == std::string_view::npos) return "/";
-        const auto rest = target.substr(slash);
-        return rest.front() == '/' ? std::string{rest} : "/" + std::string{rest};
-    }
-    return std::string{target};
+/// Who counts as one: an IPv4 address, or the /64 that an IPv6 host has to itself.
+std::string source_of(const tcp::endpoint& peer) {
+    const auto address = plain_address(peer.address());
+    if (address.is_v4()) return address.to_string();
+    auto bytes = address.to_v6().to_bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+    return asio::ip::address_v6{bytes}.to_string();
 }
 
 HttpRequest to_request(Request& message, const tcp::endpoint& peer) {
     HttpRequest request;
     request.method = message.method_string();
     const auto target = message.target();
-    request.target = origin_form({target.data(), target.size()});
+    request.target = detail::origin_form({target.data(), target.size()});
     for (const auto& field : message) {
         const std::string_view value{field.value().data(), field.value().size()};
         auto [entry, inserted] =
@@ -145,31 +114,10 @@ HttpRequest to_request(Request& message, const tcp::endpoint& peer) {
         if (!inserted) entry->second.append(", ").append(value);
     }
     request.body = std::move(message.body());
-    auto address = peer.address();
-    if (address.is_v6() && address.to_v6().is_v4_mapped()) {
-        address = asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
-    }
+    const auto address = plain_address(peer.address());
     request.peer_ip = address.to_string();
     request.peer_is_loopback = address.is_loopback();
     return request;
-}
-
-/// JSON for programs, text for people.
-HttpResponse problem(int status, std::string_view what, bool json) {
-    HttpResponse response;
-    response.status = status;
-    if (json) {
-        response.content_type = "application/json";
-        response.body = fmt::format("{{\"error\":\"{}\",\"status\":{}}}\n", what, status);
-    } else {
-        response.body = fmt::format("{} {}\n", status, what);
-    }
-    return response;
-}
-
-bool wants_json(const HttpRequest& request) noexcept {
-    return request.path().starts_with("/api/") ||
-           request.header("accept").find("application/json") != std::string_view::npos;
 }
 
 /// What to answer to bytes that are no acceptable request; 0: nothing, the peer is gone or too
@@ -183,19 +131,6 @@ int status_of(const error_code& error) noexcept {
     return 0;
 }
 
-std::string_view meaning_of(int status) noexcept {
-    switch (status) {
-        case 413:
-            return "the request body is too large";
-        case 431:
-            return "the request header is too large";
-        case 505:
-            return "only HTTP/1.0 and HTTP/1.1 are spoken here";
-        default:
-            return "this is not an HTTP request";
-    }
-}
-
 }  // namespace
 
 struct HttpServer::Impl {
@@ -204,6 +139,7 @@ struct HttpServer::Impl {
         std::string path;
         bool prefix;
         HttpHandler handler;
+        HttpLongHandler long_handler;  ///< one of the two
     };
     struct WebSocketRoute {
         WebSocketGate gate;
@@ -217,7 +153,7 @@ struct HttpServer::Impl {
     };
     /// What a path and method lead to.
     struct Found {
-        const HttpHandler* handler{nullptr};
+        const Route* route{nullptr};
         std::string allowed;  ///< methods, when the path is known and the method is not
     };
 
@@ -260,26 +196,29 @@ struct HttpServer::Impl {
                 co_await pause.async_wait(as_result);
                 continue;
             }
-            if (open.fetch_add(1, std::memory_order_relaxed) >= options.max_connections) {
-                open.fetch_sub(1, std::memory_order_relaxed);
-                refused.fetch_add(1, std::memory_order_relaxed);
+            error_code ignored;
+            const auto peer = socket.remote_endpoint(ignored);
+            auto place = places.take(source_of(peer));
+            if (!place) {
+                const bool full = place.error() == ConnectionPlaces::Refusal::full;
+                (full ? refused : refused_source).fetch_add(1, std::memory_order_relaxed);
                 if (complaints.allow(Clock::now())) {
                     log.warn(
-                        "connection refused: too many", log::kv("limit", options.max_connections)
+                        full ? "connection refused: too many"
+                             : "connection refused: too many of this source",
+                        log::kv("peer", peer.address().to_string()),
+                        log::kv("more", complaints.suppressed())
                     );
                 }
                 continue;
             }
             accepted.fetch_add(1, std::memory_order_relaxed);
-            Place place{open};
-            error_code ignored;
-            const auto peer = socket.remote_endpoint(ignored);
             const auto protocol = peer.protocol();
             Handle handle{socket.release(ignored)};
             if (ignored) continue;
             auto& lane = *lanes[next_lane++ % lanes.size()];
             lane.shard.post(
-                [this, &lane, peer, protocol, h = std::move(handle), p = std::move(place)](
+                [this, &lane, peer, protocol, h = std::move(handle), p = std::move(*place)](
                 ) mutable {
                     tcp::socket own{lane.shard.context()};
                     error_code failed;
@@ -331,7 +270,7 @@ struct HttpServer::Impl {
                 if (error == http::error::end_of_stream) co_return;
                 bad_requests.fetch_add(1, std::memory_order_relaxed);
                 if (const int status = status_of(error); status != 0) {
-                    HttpResponse answer = problem(status, meaning_of(status), false);
+                    HttpResponse answer = problem(status, detail::meaning_of(status), false);
                     co_await respond(stream, std::move(answer), 11, false, false);
                     co_await linger(stream);
                 }
@@ -355,7 +294,9 @@ struct HttpServer::Impl {
             } else if (websocket_route != websockets_by_path.end()) {
                 const auto& route = websocket_route->second;
                 if (!upgrade || buffer.size() != 0) {
-                    answer = problem(426, "this path speaks WebSocket only", wants_json(request));
+                    answer = problem(
+                        426, "this path speaks WebSocket only", detail::wants_json(request)
+                    );
                     answer.headers.emplace("Upgrade", "websocket");
                 } else if (auto refusal = ask_gate(route, request)) {
                     answer = std::move(*refusal);
@@ -376,11 +317,21 @@ struct HttpServer::Impl {
                     co_return;
                 }
             } else {
-                const bool json = wants_json(request);
+                const bool json = detail::wants_json(request);
                 const auto found = find(request.method, request.path());
-                if (found.handler != nullptr) {
-                    answer =
-                        co_await run_handler(*found.handler, lane.shard, std::move(request), json);
+                if (found.route != nullptr && found.route->long_handler) {
+                    Going going{*this, stream, version, head};
+                    auto refusal =
+                        co_await run_long(*found.route, lane.shard, std::move(request), going);
+                    if (going.begun()) {
+                        co_await linger(stream);
+                        co_return;
+                    }
+                    answer = refusal ? std::move(*refusal) : problem(500, "internal error", json);
+                } else if (found.route != nullptr) {
+                    answer = co_await run_handler(
+                        found.route->handler, lane.shard, std::move(request), json
+                    );
                 } else if (!found.allowed.empty()) {
                     answer = problem(405, "this path has no such method", json);
                     answer.headers.emplace("Allow", found.allowed);
@@ -425,8 +376,8 @@ struct HttpServer::Impl {
             }
             // An exact path beats every prefix, a longer prefix a shorter one.
             const std::size_t weight = route.path.size() + (route.prefix ? 0 : header_limit);
-            if (found.handler == nullptr || weight > longest) {
-                found.handler = &route.handler;
+            if (found.route == nullptr || weight > longest) {
+                found.route = &route;
                 longest = weight;
             }
         }
@@ -462,31 +413,66 @@ struct HttpServer::Impl {
         co_return std::move(*answer);
     }
 
+    /// An answer on its way that has no end yet. Lives in its connection's frame.
+    class Going final : public LongAnswer {
+    public:
+        Going(Impl& impl, ServerStream& stream, unsigned version, bool head)
+            : impl_{impl}, stream_{stream}, version_{version}, head_{head} {}
+
+        bool begun() const noexcept { return begun_; }
+
+        asio::awaitable<bool> begin(HttpResponse response) override {
+            begun_ = true;
+            std::string text =
+                detail::head_of(response, version_, false, detail::Length::until_close);
+            if (!head_) text += response.body;
+            const bool sent = co_await send(std::move(text));
+            co_return sent && !head_;
+        }
+        asio::awaitable<bool> write(std::string part) override {
+            const bool sent = co_await send(std::move(part));
+            co_return sent;
+        }
+
+    private:
+        asio::awaitable<bool> send(std::string text) {
+            stream_.next_layer().expires_after(impl_.options.request_timeout);
+            auto [error, size] = co_await asio::async_write(stream_, asio::buffer(text), as_result);
+            if (error == beast::error::timeout) {
+                impl_.slow_readers.fetch_add(1, std::memory_order_relaxed);
+            }
+            stream_.next_layer().expires_never();
+            co_return !error;
+        }
+
+        Impl& impl_;
+        ServerStream& stream_;
+        const unsigned version_;
+        const bool head_;
+        bool begun_{false};
+    };
+
+    asio::awaitable<std::optional<HttpResponse>> run_long(
+        const Route& route, async::Shard& shard, HttpRequest request, LongAnswer& going
+    ) {
+        const std::string path{request.path()};
+        std::exception_ptr escaped;
+        try {
+            co_return co_await route.long_handler(shard, std::move(request), going);
+        } catch (...) {
+            escaped = std::current_exception();
+        }
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() == asio::cancellation_type::none) log_exception(escaped, path);
+        co_return std::nullopt;
+    }
+
     /// True: the connection may carry another request.
     asio::awaitable<bool> respond(
         ServerStream& stream, HttpResponse answer, unsigned version, bool keep_alive, bool head
     ) {
-        const bool bodiless = answer.status < 200 || answer.status == 204 || answer.status == 304;
-        std::string text = fmt::format(
-            "HTTP/1.{} {} {}\r\nServer: oavc\r\nDate: {}\r\n",
-            version % 10,
-            answer.status,
-            std::string_view{http::obsolete_reason(http::int_to_status(unsigned(answer.status)))},
-            http_date()
-        );
-        const auto add = [&text](std::string_view name, std::string_view value) {
-            if (!safe_in_header(name) || !safe_in_header(value)) return;
-            text.append(name).append(": ").append(value).append("\r\n");
-        };
-        for (const auto& [name, value] : answer.headers)
-            add(name, value);
-        if (!bodiless) {
-            add("Content-Type", answer.content_type);
-            add("Content-Length", std::to_string(answer.body.size()));
-        }
-        add("Connection", keep_alive ? "keep-alive" : "close");
-        text += "\r\n";
-        if (!bodiless && !head) text += answer.body;
+        std::string text = detail::head_of(answer, version, keep_alive);
+        if (detail::has_body(answer) && !head) text += answer.body;
         auto [error, size] = co_await asio::async_write(stream, asio::buffer(text), as_result);
         co_return !error && keep_alive;
     }
@@ -576,6 +562,8 @@ struct HttpServer::Impl {
     const Options options;
     log::Logger log;
 
+    ConnectionPlaces places{options.max_connections, options.max_connections_per_source};
+
     // fixed before start
     std::vector<Route> routes;
     std::map<std::string, WebSocketRoute, std::less<>> websockets_by_path;
@@ -588,9 +576,10 @@ struct HttpServer::Impl {
     std::size_t next_lane{0};  ///< shard 0's
     bool started{false};
     bool stopped{false};
-    std::atomic<std::size_t> open{0};
     std::atomic<std::uint64_t> accepted{0};
     std::atomic<std::uint64_t> refused{0};
+    std::atomic<std::uint64_t> refused_source{0};
+    std::atomic<std::uint64_t> slow_readers{0};
     std::atomic<std::uint64_t> requests{0};
     std::atomic<std::uint64_t> bad_requests{0};
     std::atomic<std::uint64_t> websockets{0};
@@ -603,12 +592,17 @@ HttpServer::~HttpServer() { stop(); }
 
 void HttpServer::handle(std::string method, std::string path, HttpHandler handler) {
     OAVC_ASSERT(!impl_->started);
-    impl_->routes.push_back({std::move(method), std::move(path), false, std::move(handler)});
+    impl_->routes.push_back({std::move(method), std::move(path), false, std::move(handler), {}});
 }
 
 void HttpServer::handle_prefix(std::string method, std::string prefix, HttpHandler handler) {
     OAVC_ASSERT(!impl_->started && prefix.ends_with('/'));
-    impl_->routes.push_back({std::move(method), std::move(prefix), true, std::move(handler)});
+    impl_->routes.push_back({std::move(method), std::move(prefix), true, std::move(handler), {}});
+}
+
+void HttpServer::handle_long(std::string method, std::string path, HttpLongHandler handler) {
+    OAVC_ASSERT(!impl_->started);
+    impl_->routes.push_back({std::move(method), std::move(path), false, {}, std::move(handler)});
 }
 
 void HttpServer::handle_websocket(
@@ -673,11 +667,20 @@ void HttpServer::stop() {
         async::run_blocking(lane->shard, lane->tasks.join());
 }
 
+std::vector<std::pair<std::string, std::string>> HttpServer::routes() const {
+    std::vector<std::pair<std::string, std::string>> routes;
+    for (const auto& route : impl_->routes)
+        routes.emplace_back(route.method, route.path);
+    return routes;
+}
+
 HttpServer::Stats HttpServer::stats() const noexcept {
     Stats stats;
-    stats.open = impl_->open.load(std::memory_order_relaxed);
+    stats.open = impl_->places.open();
     stats.accepted = impl_->accepted.load(std::memory_order_relaxed);
     stats.refused = impl_->refused.load(std::memory_order_relaxed);
+    stats.refused_source = impl_->refused_source.load(std::memory_order_relaxed);
+    stats.slow_readers = impl_->slow_readers.load(std::memory_order_relaxed);
     stats.requests = impl_->requests.load(std::memory_order_relaxed);
     stats.bad_requests = impl_->bad_requests.load(std::memory_order_relaxed);
     stats.websockets = impl_->websockets.load(std::memory_order_relaxed);

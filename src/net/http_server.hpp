@@ -10,12 +10,32 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace oavc::net {
 
 /// A request's answer may need time (a coroutine) but not another connection's. Handlers live as
 /// long as the server. GET handlers answer HEAD too; the room leaves the body out.
 using HttpHandler = std::function<asio::awaitable<HttpResponse>(async::Shard&, HttpRequest)>;
+
+/// An answer that goes on as things happen, until its handler returns. Thread: the connection's
+/// shard.
+class LongAnswer {
+public:
+    /// Sends the head; `response.body` is the first part. Once, first. False: return.
+    virtual asio::awaitable<bool> begin(HttpResponse response) = 0;
+    /// False: the client is gone, or took longer than `request_timeout` to take this; return.
+    virtual asio::awaitable<bool> write(std::string part) = 0;
+
+protected:
+    ~LongAnswer() = default;
+};
+
+/// Answers at length; or, before begin(), returns an ordinary answer. HEAD gets the head. The
+/// connection ends with the answer (RFC 9112 §6.3, rule 8), so that parts need no framing.
+using HttpLongHandler = std::function<
+    asio::awaitable<std::optional<HttpResponse>>(async::Shard&, HttpRequest, LongAnswer&)>;
 
 /// Runs one WebSocket connection from handshake to end. The request is the handshake's.
 using WebSocketHandler =
@@ -26,7 +46,8 @@ using WebSocketGate = std::function<std::optional<HttpResponse>(const HttpReques
 
 /// HTTP/1.1 and WebSocket server on one port. Connections are dealt to the shards of the pool and
 /// live there. Limits: 64 KiB of headers, `max_body`, 15 s per request, 60 s idle keep-alive,
-/// `max_connections` (beyond it new ones are closed at once, counted).
+/// `max_connections` in all and `max_connections_per_source` of one IPv4 address or IPv6 /64
+/// (beyond them new ones are closed at once, counted).
 class HttpServer {
 public:
     struct Options {
@@ -34,6 +55,7 @@ public:
         std::uint16_t port{0};  ///< 0: any free one, see port()
         std::size_t max_body{1 << 20};
         std::size_t max_connections{10'000};
+        std::size_t max_connections_per_source{0};  ///< 0: no limit of its own
         Clock::duration request_timeout{15s};  ///< to read one request; again for its handler (503)
         Clock::duration idle_timeout{60s};     ///< between requests of one connection
         WsLimits websocket;
@@ -43,10 +65,12 @@ public:
     struct Stats {
         std::size_t open{0};  ///< connections now
         std::uint64_t accepted{0};
-        std::uint64_t refused{0};       ///< closed at once: max_connections
-        std::uint64_t requests{0};      ///< well-formed ones
-        std::uint64_t bad_requests{0};  ///< garbage, too large, too slow
-        std::uint64_t websockets{0};    ///< upgrades done
+        std::uint64_t refused{0};         ///< closed at once: max_connections
+        std::uint64_t refused_source{0};  ///< closed at once: max_connections_per_source
+        std::uint64_t requests{0};        ///< well-formed ones
+        std::uint64_t bad_requests{0};    ///< garbage, too large, too slow
+        std::uint64_t slow_readers{0};    ///< long answers that were not taken in time
+        std::uint64_t websockets{0};      ///< upgrades done
     };
 
     HttpServer(async::ShardPool& shards, Options options);
@@ -58,6 +82,7 @@ public:
     void handle(std::string method, std::string path, HttpHandler handler);
     /// Every path that begins with `prefix` (which ends with '/').
     void handle_prefix(std::string method, std::string prefix, HttpHandler handler);
+    void handle_long(std::string method, std::string path, HttpLongHandler handler);
     /// Connections live on the shard that they happen to be dealt to, or all on number `shard`: for
     /// paths that lead to something which lives there.
     void handle_websocket(
@@ -71,6 +96,10 @@ public:
     /// "TCP 0.0.0.0:8088 is in use by another process: …" with what to do.
     void start();
     std::uint16_t port() const noexcept;
+
+    /// Method and path of every handler but those of WebSockets; a path that ends with '/' stands
+    /// for all that begin with it. For tests of what is documented.
+    std::vector<std::pair<std::string, std::string>> routes() const;
 
     /// Closes the acceptor, cancels every connection and waits for them. Thread: none of the
     /// shards'.
