@@ -1,148 +1,30 @@
 #include "api/control_api.hpp"
 
 #include "api/call_commands.hpp"
+#include "api/call_json.hpp"
+#include "api/event_stream.hpp"
 #include "api/json_reply.hpp"
+#include "api/operations.hpp"
 #include "api/place_call.hpp"
 #include "api/turns.hpp"
 #include "net/http_server.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
+#include <boost/json/parse.hpp>
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
-#include <optional>
 #include <utility>
 
 namespace oavc::api {
 
 namespace json = boost::json;
-using Kind = pipeline::CallEvent::Kind;
 
 namespace {
 
-constexpr std::string_view calls_path = "/api/v1/calls";
-
-/// Milliseconds with one decimal: 0.1 ms is finer than anything that is measured here.
-double rounded_ms(microseconds d) { return std::round(to_ms(d) * 10.0) / 10.0; }
-
-std::int64_t unix_ms(std::chrono::system_clock::time_point at) {
-    return std::chrono::duration_cast<milliseconds>(at.time_since_epoch()).count();
-}
-
-/// Boost.JSON serialises any bytes; a transcript is UTF-8 already, a carrier's header may not be.
-std::string printable(std::string_view text) {
-    std::string out;
-    out.reserve(text.size());
-    for (std::size_t i = 0; i < text.size();) {
-        const auto lead = static_cast<unsigned char>(text[i]);
-        const std::size_t length = lead < 0x80                    ? 1
-                                   : lead >= 0xC2 && lead <= 0xDF ? 2
-                                   : lead >= 0xE0 && lead <= 0xEF ? 3
-                                   : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                                  : 0;
-        bool valid = length > 0 && i + length <= text.size();
-        for (std::size_t k = 1; valid && k < length; ++k) {
-            valid = (static_cast<unsigned char>(text[i + k]) & 0xC0U) == 0x80U;
-        }
-        if (valid && length > 2) {  // overlong forms and surrogates (RFC 3629 §4)
-            const auto second = static_cast<unsigned char>(text[i + 1]);
-            valid = !(lead == 0xE0 && second < 0xA0) && !(lead == 0xED && second > 0x9F) &&
-                    !(lead == 0xF0 && second < 0x90) && !(lead == 0xF4 && second > 0x8F);
-        }
-        if (!valid) {
-            out += "\xEF\xBF\xBD";
-            ++i;
-            continue;
-        }
-        out += text.substr(i, length);
-        i += length;
-    }
-    return out;
-}
-
-json::object latency_json(const pipeline::TurnLatency& latency) {
-    return {
-        {"endpointing_ms", rounded_ms(latency.endpointing)},
-        {"stt_ms", rounded_ms(latency.stt)},
-        {"llm_ms", rounded_ms(latency.llm)},
-        {"tts_ms", rounded_ms(latency.tts)},
-        {"playout_ms", rounded_ms(latency.playout)},
-        {"heard_ms", rounded_ms(latency.heard)},
-    };
-}
-
-std::string_view state_of(const CallSummary& call) {
-    if (call.over) return "over";
-    return call.answered ? "answered" : "ringing";
-}
-
-json::object summary_json(const CallSummary& call) {
-    json::object out{
-        {"session", printable(call.session.value)},
-        {"via", printable(call.via)},
-        {"native_id", printable(call.native_id)},
-        {"from", printable(call.from)},
-        {"to", printable(call.to)},
-        {"direction", call.outgoing ? "outgoing" : "incoming"},
-        {"state", state_of(call)},
-        {"started_ms", unix_ms(call.started)},
-        {"duration_ms", call.duration.count()},
-        {"events", call.events},
-    };
-    if (call.over) out["end_reason"] = printable(call.end_reason);
-    if (call.forgotten > 0) out["forgotten_events"] = call.forgotten;
-    return out;
-}
-
-json::object event_json(const LoggedEvent& logged) {
-    const auto& event = logged.event;
-    json::object out{
-        {"number", logged.number},
-        {"kind", pipeline::to_string(event.kind)},
-        {"at_ms", unix_ms(event.at)},
-        {"since_start_ms", event.since_start.count()},
-        {"turn", event.turn},
-    };
-    if (!event.text.empty()) out["text"] = printable(event.text);
-    if (event.kind == Kind::heard) out["interrupted"] = event.interrupted;
-    if (event.kind == Kind::reply_started) out["latency"] = latency_json(event.latency);
-    if (event.kind == Kind::barge_in) out["reaction_ms"] = rounded_ms(event.reaction);
-    return out;
-}
-
-json::array transcript_json(const std::vector<TurnRecord>& turns) {
-    json::array out;
-    for (const TurnRecord& turn : turns) {
-        if (!turn.caller_said.empty()) {
-            out.push_back({{"who", "caller"}, {"text", printable(turn.caller_said)}});
-        }
-        const std::string& said = turn.heard.empty() ? turn.connector_said : turn.heard;
-        if (said.empty()) continue;
-        json::object line{{"who", "connector"}, {"text", printable(said)}};
-        if (turn.interrupted) line["interrupted"] = true;
-        out.push_back(std::move(line));
-    }
-    return out;
-}
-
-json::array turns_json(const std::vector<TurnRecord>& turns) {
-    json::array out;
-    for (const TurnRecord& turn : turns) {
-        json::object item{
-            {"turn", turn.number},
-            {"caller_said", printable(turn.caller_said)},
-            {"connector_said", printable(turn.connector_said)},
-            {"heard", printable(turn.heard)},
-            {"interrupted", turn.interrupted},
-        };
-        if (turn.latency) item["latency"] = latency_json(*turn.latency);
-        if (turn.reaction) item["reaction_ms"] = rounded_ms(*turn.reaction);
-        out.push_back(std::move(item));
-    }
-    return out;
-}
+constexpr std::int64_t longest_deadline_s = 86'400;
+constexpr std::size_t events_at_once = 64;  ///< written together to a watcher
 
 /// The value of `key` in a query; nullopt when it is not there.
 std::optional<std::string_view> query_value(std::string_view query, std::string_view key) {
@@ -167,33 +49,52 @@ std::optional<std::uint64_t> number_in(std::string_view query, std::string_view 
     return value;
 }
 
-std::optional<net::HttpResponse> refusal(const Config& config, const net::HttpRequest& request) {
-    if (config.token.empty()) {
-        if (request.peer_is_loopback) return std::nullopt;
-        return json_problem(
-            403,
-            "The control API answers local clients only. To reach it from elsewhere, set [api] "
-            "token "
-            "and send it as 'Authorization: Bearer <token>'."
-        );
+/// The only member of a JSON object; null: it has others, or is none. An empty body is an empty
+/// object.
+std::optional<json::object> object_of(std::string_view body, std::string_view only_member) {
+    if (body.empty()) return json::object{};
+    error_code malformed;
+    auto parsed = json::parse({body.data(), body.size()}, malformed);
+    auto* const object = malformed ? nullptr : parsed.if_object();
+    if (object == nullptr) return std::nullopt;
+    for (const auto& [name, value] : *object) {
+        if (std::string_view{name.data(), name.size()} != only_member) return std::nullopt;
     }
-    constexpr std::string_view scheme = "bearer ";
-    const std::string_view given = request.header("Authorization");
-    const bool bearer = given.size() > scheme.size() &&
-                        std::equal(scheme.begin(), scheme.end(), given.begin(), [](char a, char b) {
-                            return a == (b >= 'A' && b <= 'Z' ? static_cast<char>(b + 32) : b);
-                        });
-    if (bearer && equal_in_constant_time(given.substr(scheme.size()), config.token)) {
-        return std::nullopt;
+    return std::move(*object);
+}
+
+std::string_view name_of(log::Level level) noexcept {
+    switch (level) {
+        case log::Level::debug:
+            return "debug";
+        case log::Level::info:
+            return "info";
+        case log::Level::warn:
+            return "warn";
+        case log::Level::error:
+            return "error";
+        case log::Level::off:
+            break;
     }
-    auto response =
-        json_problem(401, "Send the token of [api] token as 'Authorization: Bearer <token>'.");
-    response.headers["WWW-Authenticate"] = "Bearer";
-    return response;
+    return "off";
+}
+
+net::HttpResponse level_reply(log::Level level) {
+    const auto name = name_of(level);
+    return json_reply(200, {{"level", json::string_view{name.data(), name.size()}}});
 }
 
 net::HttpResponse no_such_call() {
     return json_problem(404, "No such call: it never came, or is older than those kept.");
+}
+
+net::HttpResponse not_found(const Match& found) {
+    if (found.allowed.empty() || found.operation != nullptr) {
+        return json_problem(404, "There is nothing at this path; see /api/v1/openapi.json.");
+    }
+    auto response = json_problem(405, "This path has no such method.");
+    response.headers["Allow"] = found.allowed;
+    return response;
 }
 
 }  // namespace
@@ -220,87 +121,126 @@ std::string percent_decoded(std::string_view text) {
     return out;
 }
 
-bool equal_in_constant_time(std::string_view a, std::string_view b) noexcept {
-    // The length is no secret; every byte is looked at whatever the earlier ones were.
-    unsigned difference = a.size() == b.size() ? 0U : 1U;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-        const char other = b.empty() ? '\0' : b[i % b.size()];
-        difference |= static_cast<unsigned char>(a[i]) ^ static_cast<unsigned char>(other);
-    }
-    return difference == 0;
-}
+ControlApi::ControlApi(Config config, const CallLog& log, Reach reach)
+    : log_{log},
+      reach_{std::move(reach)},
+      document_{openapi_document(reach_.version)},
+      access_{config} {}
 
-ControlApi::ControlApi(
-    Config config,
-    const CallLog& log,
-    pipeline::CallCommands* commands,
-    pipeline::OutgoingCalls* outgoing
-)
-    : config_{std::move(config)}, log_{log}, commands_{commands}, outgoing_{outgoing} {}
+bool ControlApi::offered(const Match& found) const noexcept {
+    if (found.operation == nullptr) return false;
+    switch (found.operation->does) {
+        case Does::place_call:
+            return reach_.outgoing != nullptr;
+        case Does::tell_call:
+            return reach_.commands != nullptr;
+        case Does::watch:
+            return reach_.feed != nullptr;
+        case Does::drain:
+            return static_cast<bool>(reach_.drain);
+        case Does::set_level:
+            return static_cast<bool>(reach_.set_level);
+        case Does::list_calls:
+        case Does::show_call:
+        case Does::show_events:
+        case Does::show_level:
+        case Does::describe:
+            break;
+    }
+    return true;
+}
 
 void ControlApi::register_on(net::HttpServer& server) {
     const auto handler = [this](async::Shard& shard, net::HttpRequest request) {
         return handle(shard, std::move(request));
     };
-    server.handle("GET", std::string{calls_path}, handler);
-    server.handle_prefix("GET", std::string{calls_path} + "/", handler);
-    if (commands_ != nullptr) {
-        server.handle_prefix("POST", std::string{calls_path} + "/", handler);
-    }
-    if (outgoing_ == nullptr) return;
-    server.handle(
-        "POST",
-        std::string{calls_path},
-        [this](async::Shard& shard, net::HttpRequest request) {
-            return place(shard, std::move(request));
+    for (const Operation& operation : operations()) {
+        if (!offered({&operation, {}, {}, {}})) continue;
+        const auto hole = operation.path.find("{id}");
+        if (operation.does == Does::watch) {
+            server.handle_long(
+                std::string{operation.method},
+                std::string{operation.path},
+                [this](async::Shard& shard, net::HttpRequest request, net::LongAnswer& answer) {
+                    return watch(shard, std::move(request), answer);
+                }
+            );
+        } else if (hole == std::string_view::npos) {
+            server.handle(std::string{operation.method}, std::string{operation.path}, handler);
         }
-    );
+    }
+    // Calls are found by what follows.
+    for (const char* const method : {"GET", "POST", "PUT"}) {
+        server.handle_prefix(method, "/api/v1/calls/", handler);
+    }
 }
 
-asio::awaitable<net::HttpResponse> ControlApi::place(async::Shard& shard, net::HttpRequest request)
-    const {
-    if (auto refused = refusal(config_, request)) co_return std::move(*refused);
-    auto response = co_await place_call(shard, std::move(request), *outgoing_);
-    co_return response;
+asio::awaitable<net::HttpResponse> ControlApi::handle(
+    async::Shard& shard, net::HttpRequest request
+) {
+    const auto found = match(request.method, request.path());
+    const bool there = offered(found);
+    // Strangers are not told what there is.
+    const auto needed = there ? found.operation->role : Role::watcher;
+    if (auto refused = access_.refusal(request, needed, Clock::now())) {
+        co_return std::move(*refused);
+    }
+    if (!there) co_return not_found(found);
+    std::string id = percent_decoded(found.id);
+    switch (found.operation->does) {
+        case Does::list_calls: {
+            json::array calls;
+            for (const CallSummary& call : log_.list())
+                calls.push_back(summary_json(call));
+            co_return json_reply(200, {{"calls", std::move(calls)}});
+        }
+        case Does::show_call:
+            co_return show_call(id);
+        case Does::show_level:
+            co_return level_reply(log::level());
+        case Does::set_level:
+            co_return set_level(request.body);
+        case Does::drain:
+            co_return drain(request.body);
+        case Does::describe:
+            break;
+        case Does::watch:  // its handler is watch()
+            co_return not_found(found);
+        case Does::place_call: {
+            auto answer = co_await api::place_call(shard, std::move(request), *reach_.outgoing);
+            co_return answer;
+        }
+        case Does::show_events: {
+            auto answer = co_await show_events(std::move(id), std::string{request.query()});
+            co_return answer;
+        }
+        case Does::tell_call: {
+            std::string verb{found.verb};
+            auto answer =
+                co_await tell_call(shard, std::move(id), std::move(verb), std::move(request.body));
+            co_return answer;
+        }
+    }
+    net::HttpResponse document;
+    document.body = document_;
+    document.content_type = "application/json";
+    co_return document;
 }
 
-asio::awaitable<net::HttpResponse> ControlApi::handle(async::Shard& shard, net::HttpRequest request)
+net::HttpResponse ControlApi::show_call(const std::string& id) const {
+    const auto page = log_.find(id);
+    if (!page) return no_such_call();
+    const auto turns = turns_of(page->events);
+    json::object body = summary_json(page->call);
+    body["transcript"] = transcript_json(turns);
+    body["turns"] = turns_json(turns);
+    return json_reply(200, body);
+}
+
+asio::awaitable<net::HttpResponse> ControlApi::show_events(std::string id, std::string query)
     const {
-    if (auto refused = refusal(config_, request)) co_return std::move(*refused);
-
-    std::string_view rest =
-        request.path().substr(std::min(calls_path.size(), request.path().size()));
-    if (rest.empty() || rest == "/") {
-        json::array calls;
-        for (const CallSummary& call : log_.list())
-            calls.push_back(summary_json(call));
-        json::object body{{"calls", std::move(calls)}};
-        co_return json_reply(200, body);
-    }
-    rest.remove_prefix(1);
-    const auto slash = rest.find('/');
-    const std::string id = percent_decoded(rest.substr(0, slash));
-    const std::string_view part =
-        slash == std::string_view::npos ? std::string_view{} : rest.substr(slash + 1);
-
-    if (request.method == "POST") {
-        auto answer = co_await command(shard, id, part, request.body);
-        co_return answer;
-    }
-    if (part.empty()) {
-        const auto page = log_.find(id);
-        if (!page) co_return no_such_call();
-        const auto turns = turns_of(page->events);
-        json::object body = summary_json(page->call);
-        body["transcript"] = transcript_json(turns);
-        body["turns"] = turns_json(turns);
-        co_return json_reply(200, body);
-    }
-    if (part != "events")
-        co_return json_problem(404, "Known are /api/v1/calls/{id} and …/{id}/events.");
-
-    const auto after = number_in(request.query(), "after");
-    const auto wait = number_in(request.query(), "wait_ms");
+    const auto after = number_in(query, "after");
+    const auto wait = number_in(query, "wait_ms");
     if (!after || !wait) co_return json_problem(400, "after and wait_ms are whole numbers ≥ 0.");
     const auto limit = milliseconds{static_cast<std::int64_t>(
         std::min<std::uint64_t>(*wait, static_cast<std::uint64_t>(longest_wait.count()))
@@ -313,8 +253,12 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(async::Shard& shard, net::
     }
     if (!page) co_return no_such_call();
     json::array events;
-    for (const LoggedEvent& logged : page->events)
-        events.push_back(event_json(logged));
+    for (const LoggedEvent& logged : page->events) {
+        json::object event{{"number", logged.number}};
+        for (auto& [name, value] : event_json(logged.event))
+            event.emplace(name, value);
+        events.push_back(std::move(event));
+    }
     const std::uint64_t next = page->events.empty() ? *after : page->events.back().number;
     json::object body = summary_json(page->call);
     body["next"] = next;
@@ -324,20 +268,100 @@ asio::awaitable<net::HttpResponse> ControlApi::handle(async::Shard& shard, net::
     co_return json_reply(200, body);
 }
 
-asio::awaitable<net::HttpResponse> ControlApi::command(
-    async::Shard& shard, std::string id, std::string_view verb, std::string_view body
+asio::awaitable<net::HttpResponse> ControlApi::tell_call(
+    async::Shard& shard, std::string id, std::string verb, std::string body
 ) const {
     auto wish = parse_call_command(verb, body);
-    if (!wish && wish.error().empty()) {
-        co_return json_problem(
-            404, "A call can be told: hangup, transfer, hold, resume, digits, say."
-        );
-    }
     if (!wish) co_return json_problem(400, wish.error());
     const auto page = log_.find(id, 0, 1);
     if (!page) co_return no_such_call();
-    const auto outcome = co_await commands_->command(shard, std::move(id), *wish);
+    const auto outcome = co_await reach_.commands->command(shard, std::move(id), *wish);
     co_return command_answer(*wish, outcome);
+}
+
+net::HttpResponse ControlApi::drain(std::string_view body) const {
+    const auto object = object_of(body, "deadline_s");
+    std::optional<std::chrono::seconds> deadline;
+    bool good = object.has_value();
+    if (good && !object->empty()) {
+        const auto& value = object->begin()->value();
+        good =
+            value.is_int64() && value.get_int64() >= 0 && value.get_int64() <= longest_deadline_s;
+        if (good) deadline.emplace(value.get_int64());
+    }
+    if (!good) {
+        return json_problem(
+            400, R"(The body is nothing, or {"deadline_s": a whole number from 0 to 86400}.)"
+        );
+    }
+    const auto active = reach_.drain(deadline);
+    return json_reply(202, {{"status", "draining"}, {"active_calls", active}});
+}
+
+net::HttpResponse ControlApi::set_level(std::string_view body) const {
+    const auto object = object_of(body, "level");
+    const auto* const name = object ? object->if_contains("level") : nullptr;
+    const auto* const text = name == nullptr ? nullptr : name->if_string();
+    log::Level level{};
+    if (text == nullptr || !log::parse_level({text->data(), text->size()}, level)) {
+        return json_problem(400, R"(The body is {"level": debug, info, warn, error or off}.)");
+    }
+    reach_.set_level(level);
+    return level_reply(level);
+}
+
+asio::awaitable<std::optional<net::HttpResponse>> ControlApi::watch(
+    async::Shard& shard, net::HttpRequest request, net::LongAnswer& answer
+) {
+    if (auto refused = access_.refusal(request, Role::watcher, Clock::now())) co_return refused;
+    const std::string call = percent_decoded(query_value(request.query(), "call").value_or(""));
+    const std::string last{request.header("Last-Event-ID")};
+    if (last.size() > 100) co_return json_problem(400, "Last-Event-ID is none of ours.");
+    auto& feed = *reach_.feed;
+    auto news = feed.watch(shard.executor());
+    if (!news) {
+        auto full = json_problem(503, "Too many watch already.", "too_many_watchers");
+        full.headers["Retry-After"] = "10";
+        co_return full;
+    }
+    // Who does not resume sees what happens from now on.
+    auto after = last.empty() ? std::optional{feed.latest()} : event_number(reach_.instance, last);
+    net::HttpResponse head;
+    head.content_type = "text/event-stream";
+    head.headers["Cache-Control"] = "no-store";
+    head.headers["X-Accel-Buffering"] = "no";  // nginx would hold events back
+    head.body = "retry: 2000\n\n";
+    if (!after || *after > feed.latest()) {
+        head.body += sse_gap(0);
+        after = feed.latest();
+    }
+    bool resuming = !last.empty();
+    bool taken = co_await answer.begin(std::move(head));
+    bool over = false;
+    while (taken && !over) {
+        const auto page = feed.read(*after, events_at_once);
+        std::string text;
+        if (page.missed > 0 && !resuming) {
+            // It reads more slowly than calls talk: it may come back and learn what it missed.
+            feed.count_dropped();
+            break;
+        }
+        if (page.missed > 0) text = sse_gap(page.missed);
+        resuming = false;
+        for (const auto& item : page.items) {
+            after = item->number;
+            if (!call.empty() && item->session.value != call && item->native_id != call) continue;
+            text += sse_event(reach_.instance, *item);
+            over = !call.empty() && item->event.kind == pipeline::CallEvent::Kind::ended;
+            if (over) break;
+        }
+        if (text.empty() && page.items.empty()) {
+            const bool happened = co_await news->wait(Clock::now() + keep_alive);
+            if (!happened) text = ": nothing new\n\n";
+        }
+        if (!text.empty()) taken = co_await answer.write(std::move(text));
+    }
+    co_return std::nullopt;
 }
 
 }  // namespace oavc::api

@@ -65,9 +65,25 @@ Scrape::Scrape(metrics::Registry& registry, Sources sources)
     };
     http("accepted", &Stats::accepted);
     http("refused", &Stats::refused);
+    http("refused_source", &Stats::refused_source);
+    http("slow_readers", &Stats::slow_readers);
     http("requests", &Stats::requests);
     http("bad_requests", &Stats::bad_requests);
     http("websockets", &Stats::websockets);
+    for (const auto outcome : api::Access::outcomes) {
+        api_refused_[static_cast<std::size_t>(outcome)] = registry.counter(
+            "oavc_api_refused_total",
+            "Requests to the control API that were refused, by reason.",
+            {{"reason", std::string{to_string(outcome)}}}
+        );
+    }
+    watchers_ = registry.gauge("oavc_event_watchers", "Clients that watch events as they happen.");
+    watchers_refused_ = registry.counter(
+        "oavc_event_watchers_refused_total", "Clients that found too many watching already."
+    );
+    watchers_dropped_ = registry.counter(
+        "oavc_event_watchers_dropped_total", "Watchers that were let go because they were too slow."
+    );
     const auto lines = [&](const char* severity, log::Level level) {
         log_lines_.emplace_back(
             registry.counter("oavc_log_lines_total", "Lines logged.", {{"severity", severity}}),
@@ -136,12 +152,24 @@ void Scrape::read_queues() {
         counter.advance_to(static_cast<double>(spans.*field));
 }
 
+void Scrape::read_api() {
+    for (const auto outcome : api::Access::outcomes) {
+        const auto refused = sources_.access.refused(outcome);
+        api_refused_[static_cast<std::size_t>(outcome)].advance_to(static_cast<double>(refused));
+    }
+    const auto feed = sources_.feed.stats();
+    watchers_.set(static_cast<double>(feed.watchers));
+    watchers_refused_.advance_to(static_cast<double>(feed.refused));
+    watchers_dropped_.advance_to(static_cast<double>(feed.dropped));
+}
+
 std::string Scrape::text() {
     const std::lock_guard lock{mutex_};
     read_calls();
     read_lag();
     read_queues();
-    sources_.health.publish();
+    read_api();
+    sources_.engines.current()->health.publish();
     process_.update();
     return registry_.text();
 }

@@ -1,6 +1,9 @@
 #pragma once
 
+#include "api/access.hpp"
+#include "api/event_feed.hpp"
 #include "api/span_exporter.hpp"
+#include "app/engines.hpp"
 #include "async/pulse.hpp"
 #include "async/worker_pool.hpp"
 #include "net/http_server.hpp"
@@ -8,7 +11,6 @@
 #include "observability/metrics.hpp"
 #include "observability/process_metrics.hpp"
 #include "pipeline/manager.hpp"
-#include "services/failover/health.hpp"
 #include "transports/listener.hpp"
 
 #include <array>
@@ -31,8 +33,10 @@ public:
     struct Sources {
         const pipeline::PipelineManager& manager;
         const async::WorkerPool& workers;
-        const services::HealthMonitor& health;
+        const EngineRoom& engines;
         const net::HttpServer& http;
+        const api::Access& access;
+        const api::EventFeed& feed;
         const async::Pulse& pulse;
         const api::SpanExporter* spans;  ///< null: no tracing
     };
@@ -46,6 +50,7 @@ private:
     void read_calls();
     void read_lag();
     void read_queues();
+    void read_api();
 
     metrics::Registry& registry_;
     const Sources sources_;
@@ -63,6 +68,10 @@ private:
     metrics::Counter workers_refused_;
     metrics::Gauge http_open_;
     std::vector<std::pair<metrics::Counter, std::uint64_t net::HttpServer::Stats::*>> http_;
+    std::array<metrics::Counter, std::size(api::Access::outcomes)> api_refused_;  ///< by Outcome
+    metrics::Gauge watchers_;
+    metrics::Counter watchers_refused_;
+    metrics::Counter watchers_dropped_;
     std::vector<std::pair<metrics::Counter, log::Level>> log_lines_;
     metrics::Gauge spans_waiting_;
     std::vector<std::pair<metrics::Counter, std::uint64_t trace::ExportQueue::Stats::*>> spans_;

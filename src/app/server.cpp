@@ -2,8 +2,9 @@
 
 #include "api/call_log.hpp"
 #include "api/control_api.hpp"
-#include "app/cli.hpp"
-#include "app/options.hpp"
+#include "api/event_feed.hpp"
+#include "app/engines.hpp"
+#include "app/reload.hpp"
 #include "app/resolve.hpp"
 #include "app/scrape.hpp"
 #include "app/tracing.hpp"
@@ -13,8 +14,6 @@
 #include "async/task_group.hpp"
 #include "async/worker_pool.hpp"
 #include "base/random.hpp"
-#include "config/explain.hpp"
-#include "media/vad.hpp"
 #include "net/http_server.hpp"
 #include "net/json_text.hpp"
 #include "observability/log.hpp"
@@ -23,25 +22,20 @@
 #include "pipeline/call_telemetry.hpp"
 #include "pipeline/manager.hpp"
 #include "pipeline/outgoing_calls.hpp"
-#include "services/failover/health.hpp"
-#include "services/service_factory.hpp"
 #include "transports/factory.hpp"
 
-#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/address.hpp>
-#include <boost/asio/signal_set.hpp>
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 
 #include <fmt/format.h>
-#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <cmath>
-#include <csignal>
-#include <cstdio>
+#include <functional>
+#include <mutex>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -51,9 +45,6 @@
 namespace oavc::app {
 
 namespace {
-
-/// Calls that are told to end get this long to say their goodbye.
-constexpr Clock::duration goodbye_time = 10s;
 
 std::size_t or_cores(std::size_t wanted) noexcept {
     if (wanted != 0) return wanted;
@@ -106,16 +97,12 @@ std::string services_json(const std::vector<services::Provider::Snapshot>& provi
     return text;
 }
 
-std::shared_ptr<const media::VadFactory> make_vad(const media::VadConfig& config) {
-    auto made = media::make_vad_factory(config);
-    if (!made) throw std::runtime_error{"[vad] " + made.error()};
-    return *made;
-}
-
 net::HttpServer::Options http_options(const api::Config& config) {
     net::HttpServer::Options options;
     options.host = config.host;
     options.port = config.port;
+    options.max_connections = config.max_connections;
+    options.max_connections_per_source = config.max_connections_per_source;
     return options;
 }
 
@@ -149,36 +136,89 @@ boost::asio::ip::address rtp_address(const config::Config& config) {
 /// In the order in which they need each other: destroyed from the bottom up.
 struct Server::Parts {
     explicit Parts(const config::Loaded& loaded)
-        : file{loaded.file},
+        : started{loaded},
+          current{loaded},
           config{resolved(loaded.config)},
+          file_times{engine_file_times(loaded)},
+          logging{loaded.config.logging},
           shards{or_cores(config.pipeline.limits.shards)},
           pulse{shards},
           workers{or_cores(config.pipeline.limits.workers), config.pipeline.limits.worker_queue},
-          vad{make_vad(config.pipeline.vad)},
-          services{config.services, workers, &metrics},
-          stt{services.make_stt()},
-          llm{services.make_llm()},
-          tts{services.make_tts()},
-          health{services.watched(), config.services.failover.probe_interval, shards[0], log},
-          emergency_tts{services.make_emergency_tts()},
+          engines{make_engines(config)},
           manager{
               config.pipeline,
-              pipeline::Services{*stt, *llm, *tts, *vad, emergency_tts.get()},
+              engines.current()->services(),
               shards,
-              {&calls},
+              {&calls, &feed},
               log,
               &pulse,
               &telemetry},
-          chores{
-              shards[0].executor(),
-              [this](std::exception_ptr) { log.error("preparing failed; calls go on without"); }},
           http{shards, http_options(config.api)},
-          scrape{
-              metrics,
-              {manager, workers, health, http, pulse, tracing ? &tracing->exporter : nullptr}},
           rtp_ports{rtp_address(config), config.rtp.port_start, config.rtp.port_end},
           outgoing{config.pipeline.outgoing, agent_names(config.pipeline), log},
-          api{config.api, calls, &manager, &outgoing} {}
+          api{config.api, calls, reach()},
+          scrape{
+              metrics,
+              {manager,
+               workers,
+               engines,
+               http,
+               api.access(),
+               feed,
+               pulse,
+               tracing ? &tracing->exporter : nullptr}} {}
+
+    std::shared_ptr<Engines> make_engines(const config::Config& from) {
+        return std::make_shared<Engines>(from, workers, metrics, shards[0], log);
+    }
+
+    api::Reach reach() {
+        api::Reach made;
+        made.commands = &manager;
+        made.outgoing = &outgoing;
+        made.feed = &feed;
+        made.version = OAVC_VERSION;
+        made.instance = instance;
+        made.drain = [this](std::optional<std::chrono::seconds> deadline) {
+            begin_drain();
+            if (on_drain) on_drain(deadline);
+            return manager.active_calls();
+        };
+        made.set_level = [this](log::Level level) {
+            const std::lock_guard lock{logging_mutex};
+            logging.level = level;
+            log::configure(logging);
+            log.info("log level changed", log::kv("by", "api"));
+        };
+        return made;
+    }
+
+    void begin_drain() {
+        manager.begin_drain();
+        outgoing.begin_drain();
+        for (auto& listener : listeners)
+            listener->stop_accepting();
+    }
+
+    /// What calls find quicker when it was made before them: fixed sentences, a loaded model. What
+    /// was being made for an older configuration is given up.
+    void begin_chores() {
+        end_chores();
+        chores =
+            std::make_unique<async::TaskGroup>(shards[0].executor(), [this](std::exception_ptr) {
+                log.error("preparing failed; calls go on without");
+            });
+        shards[0].post([this] {
+            chores->spawn(manager.make_phrases(shards[0]));
+            chores->spawn(prepare_model(engines.current()));
+        });
+    }
+    void end_chores() {
+        if (!chores) return;
+        shards[0].post([this] { chores->cancel(); });
+        async::run_blocking(shards[0], chores->join());
+        chores.reset();
+    }
 
     /// Whether a restart would help: a shard that is stuck carries its calls no more.
     asio::awaitable<net::HttpResponse> live() const {
@@ -204,7 +244,7 @@ struct Server::Parts {
             const auto word = to_string(*refusal);
             reasons.push_back(boost::json::string_view{word.data(), word.size()});
         }
-        if (!health.usable()) reasons.push_back("unavailable");
+        if (!engines.current()->health.usable()) reasons.push_back("unavailable");
         const auto places = manager.admission();
         const auto* const first = reasons.empty() ? nullptr : &reasons.front().get_string();
         std::string body = fmt::format(
@@ -213,7 +253,7 @@ struct Server::Parts {
             net::json_text(reasons),
             places.active,
             places.capacity,
-            services_json(health.snapshot())
+            services_json(engines.current()->health.snapshot())
         );
         co_return json(reasons.empty() ? 200 : 503, std::move(body));
     }
@@ -243,8 +283,8 @@ struct Server::Parts {
     }
 
     /// Model servers load their models before the first caller waits for them.
-    asio::awaitable<void> prepare_model() {
-        const auto prepared = co_await llm->prepare(shards[0]);
+    asio::awaitable<void> prepare_model(std::shared_ptr<Engines> used) {
+        const auto prepared = co_await used->llm->prepare(shards[0]);
         if (!prepared) log.warn("the model is not ready", log::kv("error", prepared.error()));
     }
 
@@ -267,34 +307,34 @@ struct Server::Parts {
         });
     }
 
-    const std::string file;
+    const config::Loaded started;  ///< what sockets and threads were made from
+    config::Loaded current;        ///< what holds now; main's
     /// Of this very process: by it `oavc doctor` knows that a public URL leads here.
     const std::string instance{random_hex(8)};
-    const config::Config config;
+    const config::Config config;  ///< of `started`, with addresses for names
+    FileTimes file_times;         ///< of what the engines read; main's
+    std::mutex logging_mutex;
+    log::Settings logging;
     log::Logger log;
     api::CallLog calls;
+    api::EventFeed feed;
     async::ShardPool shards;
     async::Pulse pulse;
     async::WorkerPool workers;
-    std::shared_ptr<const media::VadFactory> vad;  ///< shared with the calls' engines: weights
     metrics::Registry metrics;
     std::unique_ptr<Tracing> tracing{make_tracing(config.tracing, instance, log)};  ///< may be null
     pipeline::Telemetry telemetry{metrics, tracing ? &tracing->tracer : nullptr};
-    services::ServiceFactory services;
-    std::unique_ptr<services::SttService> stt;
-    std::unique_ptr<services::LlmService> llm;
-    std::unique_ptr<services::TtsService> tts;
-    services::HealthMonitor health;
-    std::unique_ptr<services::TtsService> emergency_tts;
+    EngineRoom engines;
     pipeline::PipelineManager manager;
-    async::TaskGroup chores;  ///< on shard 0: what is made ready while calls may come already
+    std::unique_ptr<async::TaskGroup> chores;  ///< on shard 0; null: none
     net::HttpServer http;
-    Scrape scrape;
     transports::rtp::RtpPorts rtp_ports;
     pipeline::OutgoingCalls outgoing;
     api::ControlApi api;
+    Scrape scrape;
     std::vector<std::unique_ptr<transports::Listener>> listeners;
     // State.
+    std::function<void(std::optional<std::chrono::seconds>)> on_drain;  ///< set before start
     std::atomic<bool> running{false};  ///< everything is bound; read by /health/ready
     bool shards_running{false};
     bool http_running{false};
@@ -329,7 +369,8 @@ void Server::start() {
     parts.shards.start();
     parts.shards_running = true;
     parts.pulse.start();
-    parts.health.start();
+    const auto engines = parts.engines.current();
+    engines->health.start();
     try {
         parts.start_listeners();
         parts.http.start();
@@ -339,11 +380,8 @@ void Server::start() {
         throw;
     }
     parts.running = true;
-    parts.health.wait_for_first_answers(usual_answer);
-    parts.shards[0].post([&parts] {
-        parts.chores.spawn(parts.manager.make_phrases(parts.shards[0]));
-        parts.chores.spawn(parts.prepare_model());
-    });
+    engines->health.wait_for_first_answers(usual_answer);
+    parts.begin_chores();
 }
 
 std::string Server::banner() const {
@@ -357,9 +395,10 @@ std::string Server::banner() const {
     const bool opensips = used("opensips");
     const bool sip = used("sip");
     const bool twilio = used("twilio");
+    const auto engines = parts.engines.current();
     const std::string base = fmt::format("http://{}:{}", reachable(c.api.host), parts.http.port());
 
-    std::string text = fmt::format("oavc {}, configuration {}\n", OAVC_VERSION, parts.file);
+    std::string text = fmt::format("oavc {}, configuration {}\n", OAVC_VERSION, parts.started.file);
     const auto line = [&](std::string_view name, std::string_view what) {
         text += fmt::format("  {:<10}{}\n", name, what);
     };
@@ -408,10 +447,12 @@ std::string Server::banner() const {
     line("http", fmt::format("{}, with /health/ready, /metrics and /api/v1/calls", base));
     line(
         "speech",
-        fmt::format("{} → {} → {}", parts.stt->name(), parts.llm->name(), parts.tts->name())
+        fmt::format(
+            "{} → {} → {}", engines->stt->name(), engines->llm->name(), engines->tts->name()
+        )
     );
-    std::string vad{parts.vad->name()};
-    if (!parts.vad->note().empty()) vad.append(": ").append(parts.vad->note());
+    std::string vad{engines->vad->name()};
+    if (!engines->vad->note().empty()) vad.append(": ").append(engines->vad->note());
     line("vad", vad);
     if (c.pipeline.agents.size() > 1) {
         for (const pipeline::AgentConfig& agent : c.pipeline.agents) {
@@ -433,30 +474,73 @@ std::string Server::banner() const {
     );
     if (opensips || twilio) {
         const auto* via = opensips ? "opensips" : "twilio";
-        line("try", fmt::format("oavc call -c {} --via {}", parts.file, via));
+        line("try", fmt::format("oavc call -c {} --via {}", parts.started.file, via));
     }
     return text;
 }
 
 std::string Server::service_report() const {
-    Parts& parts = *parts_;
-    parts.health.wait_for_first_answers(slow_answer);
+    const Parts& parts = *parts_;
+    const auto engines = parts.engines.current();
+    engines->health.wait_for_first_answers(slow_answer);
     std::string text;
     bool all = true;
-    for (const auto& provider : parts.health.snapshot()) {
+    for (const auto& provider : engines->health.snapshot()) {
         text += "  " + services::describe(provider) + "\n";
         all = all && provider.known && provider.usable;
     }
-    if (!all) text += fmt::format("  see       oavc doctor -c {}\n", parts.file);
+    if (!all) text += fmt::format("  see       oavc doctor -c {}\n", parts.started.file);
     return text;
 }
 
-void Server::begin_drain() {
-    parts_->manager.begin_drain();
-    parts_->outgoing.begin_drain();
-    for (auto& listener : parts_->listeners)
-        listener->stop_accepting();
+void Server::on_drain(std::function<void(std::optional<std::chrono::seconds>)> asked) {
+    parts_->on_drain = std::move(asked);
 }
+
+void Server::reload(const config::Loaded& fresh) {
+    Parts& parts = *parts_;
+    const auto plan = plan_reload(parts.started, parts.current, fresh);
+    auto times = engine_file_times(fresh);
+    const bool new_engines = plan.engines || times != parts.file_times;
+    auto engines = parts.engines.current();
+    if (new_engines) {
+        engines = parts.make_engines(fresh.config);
+        engines->health.start();
+    }
+    if (new_engines || plan.calls) {
+        parts.manager.adopt(fresh.config.pipeline, engines->services(), engines);
+        if (new_engines) parts.engines.replace(std::move(engines));
+        parts.begin_chores();
+    }
+    parts.api.set_tokens(fresh.config.api);
+    {
+        // Also when nothing is different: whoever rotates log files asks for a new one this way.
+        const std::lock_guard lock{parts.logging_mutex};
+        parts.logging = fresh.config.logging;
+        log::configure(parts.logging);
+    }
+    parts.file_times = std::move(times);
+    parts.current = fresh;
+    parts.log.info(
+        "configuration reloaded: it holds for new calls",
+        log::kv("file", fresh.file),
+        log::kv("changed", fmt::format("{}", fmt::join(plan.changed, ", "))),
+        log::kv("new_engines", new_engines)
+    );
+    if (plan.restart.empty()) return;
+    parts.log.warn(
+        "these changes need a restart",
+        log::kv("keys", fmt::format("{}", fmt::join(plan.restart, ", ")))
+    );
+}
+
+void Server::sweep() { parts_->engines.sweep(); }
+
+std::chrono::seconds Server::drain_deadline() const noexcept {
+    return parts_->current.config.pipeline.limits.drain_deadline;
+}
+
+void Server::begin_drain() { parts_->begin_drain(); }
 
 std::size_t Server::active_calls() const noexcept { return parts_->manager.active_calls(); }
 
@@ -476,137 +560,13 @@ void Server::stop() {
     }
     if (parts.http_running) parts.http.stop();
     parts.http_running = false;
-    parts.health.stop();
-    parts.shards[0].post([&parts] { parts.chores.cancel(); });
-    async::run_blocking(parts.shards[0], parts.chores.join());
+    parts.engines.stop_monitors();
+    parts.end_chores();
     parts.pulse.stop();
     parts.workers.stop();
     parts.shards.drain_and_join();
     parts.shards_running = false;
     if (parts.tracing) parts.tracing->exporter.stop();
-}
-
-// ── the command ─────────────────────────────────────────────────────────────────────────────────
-
-namespace {
-
-constexpr const char* help = R"(usage: oavc serve [-c FILE]
-
-Answers calls until SIGTERM or SIGINT (Ctrl-C). Running calls then get [limits] drain_deadline to
-finish, are said goodbye to, and the exit status is 0; a second signal ends the process at once.
-
-  -c, --config FILE   default: $OAVC_CONFIG_FILE, else $CONFIG_FILE, else
-                      cfg/opensips-ai-voice-connector.ini, else config/dev.ini
-
-  oavc serve -c config/dev.ini                everything embedded, on this machine only
-  OAVC_API_PORT=9000 oavc serve               the environment wins over the file
-  oavc check-config config/dev.ini --explain  what would it do, and why?
-)";
-
-constexpr Options::Spec options[]{{"--config", "-c", true}};
-
-/// Signals arrive here, on the main thread, which has nothing else to do.
-class Signals {
-public:
-    Signals() {
-        std::signal(SIGPIPE, SIG_IGN);
-        signals_.async_wait([this](const error_code& error, int signal) {
-            if (!error) received_ = signal;
-        });
-    }
-
-    /// Returns the first signal.
-    int wait() {
-        while (received_ == 0)
-            context_.run_one();
-        return received_;
-    }
-
-    /// From now on a signal does what it does to any process: ends it.
-    void back_to_default() { signals_.clear(); }
-
-private:
-    asio::io_context context_{1};
-    asio::signal_set signals_{context_, SIGINT, SIGTERM};
-    int received_{0};
-};
-
-/// Every call has several sockets; the usual soft limit of 1024 files is for programs that
-/// select().
-void allow_many_files() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-/// Waits for the calls to end, at most `limit`. False: some are left.
-bool wait_for_calls(const Server& server, Clock::duration limit) {
-    const TimePoint deadline = Clock::now() + limit;
-    while (server.active_calls() > 0) {
-        if (Clock::now() >= deadline) return false;
-        std::this_thread::sleep_for(10ms);
-    }
-    return true;
-}
-
-}  // namespace
-
-int serve_command(std::span<const std::string_view> arguments) {
-    const auto started = Clock::now();
-    const Options given{"serve", arguments, options, 0};
-    if (given.help()) {
-        fmt::print("{}", help);
-        return 0;
-    }
-    const config::Environment environment = config::process_environment();
-    const config::Loaded loaded =
-        config::load(find_config_file(given.value("--config"), environment), environment);
-    if (loaded.count(config::Severity::error) + loaded.count(config::Severity::warning) > 0) {
-        fmt::print(stderr, "{}", config::list_problems(loaded, config::Severity::warning));
-    }
-    if (!loaded.ok()) return 1;
-
-    log::configure(loaded.config.logging);
-    log::set_google_project(loaded.config.tracing.google_project);
-    const log::Logger log;
-    Signals signals;
-    allow_many_files();
-    std::optional<Server> running;
-    try {
-        running.emplace(loaded);
-        running->start();
-    } catch (const std::runtime_error& error) {
-        throw std::runtime_error{
-            fmt::format("{}\n`oavc doctor -c {}` tells more", error.what(), loaded.file)};
-    }
-    Server& server = *running;
-    fmt::print("{}ready in {:.0f} ms\n", server.banner(), to_ms(Clock::now() - started));
-    std::fflush(stdout);
-    fmt::print("{}", server.service_report());
-    std::fflush(stdout);
-    log.info("serving", log::kv("version", OAVC_VERSION), log::kv("file", loaded.file));
-
-    const int signal = signals.wait();
-    signals.back_to_default();
-    server.begin_drain();
-    const auto drain = loaded.config.pipeline.limits.drain_deadline;
-    log.info(
-        "draining: no new calls",
-        log::kv("signal", signal == SIGINT ? "SIGINT" : "SIGTERM"),
-        log::kv("active_calls", server.active_calls()),
-        log::kv("deadline_s", drain.count())
-    );
-    if (!wait_for_calls(server, drain)) {
-        log.info("saying goodbye", log::kv("active_calls", server.active_calls()));
-        server.say_goodbye();
-        if (!wait_for_calls(server, goodbye_time)) {
-            log.warn("ending calls", log::kv("active_calls", server.active_calls()));
-        }
-    }
-    server.stop();
-    log.info("stopped");
-    return 0;
 }
 
 }  // namespace oavc::app

@@ -2,8 +2,11 @@
 
 #include "config/load.hpp"
 
+#include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -30,6 +33,20 @@ public:
     /// Which services answer, a line for each. Waits for their first answers, a second at most.
     std::string service_report() const;
 
+    /// `asked` is called, on any thread, when the API was asked to drain: begin_drain() was done
+    /// then; what remains is to wait and to end. Before start().
+    void on_drain(std::function<void(std::optional<std::chrono::seconds> deadline)> asked);
+
+    /// Makes calls to come from `fresh`, whose problems were looked at; running calls keep what
+    /// they began with. Logs what changed, and what needs a restart. Throws std::runtime_error when
+    /// an engine cannot be made: nothing has changed then.
+    void reload(const config::Loaded& fresh);
+    /// Lets go what only calls of an older configuration used. Now and then, after reload().
+    void sweep();
+
+    /// Of the configuration that holds now.
+    std::chrono::seconds drain_deadline() const noexcept;
+
     /// Takes no new calls and is not ready any more; running calls go on.
     void begin_drain();
     std::size_t active_calls() const noexcept;
@@ -43,8 +60,9 @@ private:
     std::unique_ptr<Parts> parts_;
 };
 
-/// `oavc serve [-c FILE]`: runs until SIGTERM or SIGINT; running calls then get [limits]
-/// drain_deadline to finish before they are said goodbye to. A second signal ends the process.
+/// `oavc serve [-c FILE]`: runs until SIGTERM, SIGINT or POST /api/v1/drain; running calls then get
+/// [limits] drain_deadline to finish before they are said goodbye to. A second signal ends the
+/// process. SIGHUP reloads the configuration.
 int serve_command(std::span<const std::string_view> arguments);
 
 }  // namespace oavc::app

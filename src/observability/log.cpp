@@ -51,14 +51,15 @@ const char* severity(Level level) noexcept {
     }
 }
 
-std::shared_ptr<spdlog::logger>& sink() {
-    static auto logger = [] {
+/// Replaced while other threads write: by a reload, or another level.
+std::atomic<std::shared_ptr<spdlog::logger>>& sink() {
+    static std::atomic<std::shared_ptr<spdlog::logger>> logger{[] {
         auto first = std::make_shared<spdlog::logger>(
             "oavc", std::make_shared<spdlog::sinks::stderr_sink_mt>()
         );
         first->set_pattern("%H:%M:%S.%e %v");
         return first;
-    }();
+    }()};
     return logger;
 }
 
@@ -193,7 +194,7 @@ void configure(const Settings& settings) {
     logger->set_pattern(settings.format == Format::json ? "%v" : "%H:%M:%S.%e %v");
     logger->set_level(to_spdlog(settings.level));
     logger->flush_on(spdlog::level::info);
-    sink() = std::move(logger);
+    sink().store(std::move(logger));
     output_format = settings.format;
     output_level = settings.level;
     personal_data_shown = settings.show_personal_data;
@@ -250,7 +251,7 @@ void Logger::write(Level level, std::string_view message, std::initializer_list<
             append_console(line, field);
         line += *console_;
     }
-    sink()->log(to_spdlog(level), std::string_view{line});
+    sink().load()->log(to_spdlog(level), std::string_view{line});
 }
 
 }  // namespace oavc::log

@@ -1,4 +1,5 @@
 #include "support/run_program.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <arpa/inet.h>
 #include <gmock/gmock.h>
@@ -7,6 +8,8 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <filesystem>
+#include <fstream>
 #include <string>
 
 // The program itself: started, asked, told to end.
@@ -148,6 +151,94 @@ TEST(Serve, TellsPrometheusWhatItDoes) {
     EXPECT_THAT(metrics, HasSubstr("oavc_provider_usable{kind=\"tts\",provider=\"flite\"} 1\n"));
     server.signal(SIGTERM);
     EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+/// A configuration that a test changes while a server runs with it.
+class ChangingConfiguration {
+public:
+    ChangingConfiguration() {
+        std::filesystem::copy(
+            std::filesystem::path{OAVC_SOURCE_DIR} / "config/dialogues/demo.dialogue",
+            folder_.path() / "demo.dialogue"
+        );
+    }
+    std::string file() const { return folder_.file("server.ini"); }
+    void write(const std::string& more) const {
+        std::ofstream out{file()};
+        out << "[telephony]\nprovider = twilio\n[telephony.twilio]\nauth_token = for-tests-only\n"
+               "[stt]\nprovider = pocketsphinx\n[llm]\nprovider = scripted\n"
+               "[llm.scripted]\ndialogue_file = demo.dialogue\n[tts]\nprovider = flite\n"
+               "[api]\nhost = 127.0.0.1\n"
+            << more;
+    }
+
+private:
+    test::TemporaryFolder folder_;
+};
+
+TEST(Serve, ReloadsItsConfigurationForNewCallsOnSighup) {
+    ChangingConfiguration configuration;
+    configuration.write("port = 0\n[limits]\nmax_calls = 7\n");
+    Program server{{OAVC_BINARY, "serve", "-c", configuration.file()}, {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("serving", patience)) << server.output();
+    const auto port = http_port(server.output());
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("\"max_calls\":7"));
+    EXPECT_THAT(get(port, "/api/v1/calls"), HasSubstr("200 OK"));
+
+    configuration.write("port = 0\ntoken = s3cret\n[limits]\nmax_calls = 9\nshards = 3\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for("need a restart", patience)) << server.output();
+    EXPECT_THAT(
+        server.output(), HasSubstr("changed=\"[api] token, [limits] max_calls\" new_engines=false")
+    );
+    EXPECT_THAT(server.output(), HasSubstr("keys=\"[limits] shards\""));
+    EXPECT_THAT(server.output(), Not(HasSubstr("s3cret")));
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("\"max_calls\":9"));
+    EXPECT_THAT(get(port, "/api/v1/calls"), HasSubstr(" 401 "));
+
+    configuration.write("port = 0\ntoken = other\n[limits]\nmax_calls = many\n[turns]\nvoise = x\n"
+    );
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for("the old one goes on", patience)) << server.output();
+    EXPECT_THAT(server.output(), HasSubstr("[limits] max_calls"));
+    EXPECT_THAT(server.output(), HasSubstr("voise"));
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("\"max_calls\":9"));
+
+    configuration.write("port = 0\n[vad]\nengine = silero\nmodel = /nowhere/weights.bin\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for("/nowhere/weights.bin", patience)) << server.output();
+    ASSERT_TRUE(server.wait_for("not reloaded", patience)) << server.output();
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("200 OK"));
+
+    configuration.write("port = 0\n[tts.flite]\nvoice = rms\n");
+    server.signal(SIGHUP);
+    ASSERT_TRUE(server.wait_for("new_engines=true", patience)) << server.output();
+    EXPECT_THAT(get(port, "/health/ready"), HasSubstr("\"max_calls\":200"));
+    server.signal(SIGTERM);
+    EXPECT_EQ(server.wait(), 0) << server.output();
+}
+
+TEST(Serve, DrainsAndChangesItsLogLevelWhenTheApiIsAsked) {
+    Program server{serve(), {}, OAVC_SOURCE_DIR};
+    ASSERT_TRUE(server.wait_for("serving", patience)) << server.output();
+    const auto port = http_port(server.output());
+    const auto send = [port](const std::string& method, const std::string& path, std::string body) {
+        return ask(
+            port,
+            method + " " + path + " HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: " +
+                std::to_string(body.size()) + "\r\n\r\n" + body
+        );
+    };
+    EXPECT_THAT(get(port, "/api/v1/log-level"), HasSubstr(R"({"level":"info"})"));
+    EXPECT_THAT(send("PUT", "/api/v1/log-level", R"({"level":"warn"})"), HasSubstr("200 OK"));
+    EXPECT_THAT(get(port, "/api/v1/log-level"), HasSubstr(R"({"level":"warn"})"));
+    EXPECT_THAT(send("PUT", "/api/v1/log-level", R"({"level":"info"})"), HasSubstr("200 OK"));
+    EXPECT_THAT(get(port, "/api/v1/openapi.json"), HasSubstr("\"openapi\":\"3.0.3\""));
+    EXPECT_THAT(
+        send("POST", "/api/v1/drain", ""), HasSubstr(R"({"status":"draining","active_calls":0})")
+    );
+    EXPECT_EQ(server.wait(), 0) << server.output();
+    EXPECT_THAT(server.output(), HasSubstr("draining: no new calls because_of=API"));
 }
 
 TEST(Serve, ABrokenConfigurationIsListedAndExitsWithOne) {

@@ -28,7 +28,25 @@ std::vector<Key> server_keys() {
          "token",
          [](Target t) -> Field { return &t.config.api.token; },
          Secret{},
-         "Bearer token of `/api/v1`. Empty: clients on this machine only."},
+         "Bearer token of `/api/v1`: whoever has it may do everything. Empty: clients on this "
+         "machine only."},
+        {"api",
+         "read_token",
+         [](Target t) -> Field { return &t.config.api.read_token; },
+         Secret{},
+         "Another bearer token of `/api/v1`: whoever has it may watch calls, and act on none. "
+         "Empty: there is none."},
+        {"api",
+         "max_connections",
+         [](Target t) -> Field { return &t.config.api.max_connections; },
+         Integer{1, any_count},
+         "TCP connections at once; more are closed at once. Each Twilio call has one."},
+        {"api",
+         "max_connections_per_source",
+         [](Target t) -> Field { return &t.config.api.max_connections_per_source; },
+         Integer{0, any_count},
+         "The same of one IPv4 address or IPv6 /64. 0: no limit of its own, as behind a proxy, "
+         "where all come from one address."},
 
         {"limits",
          "max_calls",

@@ -256,8 +256,8 @@ void OpensipsListener::Impl::offer_call(UaSession session) {
         add_chore(session.take_leftovers());
         return;
     }
-    Result<AdmissionSlot, Refusal> slot{Refusal::draining};
-    if (accepting.load()) slot = handler.admit({session.info().from});
+    auto slot = handler.admit({session.info().from});  // asked in any case: it counts refusals
+    if (!accepting.load()) slot = Refusal::draining;
     if (!slot) return refuse(std::move(session), slot.error(), describe(slot.error()));
     auto& shard = shards.next();
     auto pair = ports.allocate(shard.executor(), now);

@@ -335,8 +335,8 @@ void SipListener::Impl::on_incoming(std::uint64_t number) {
     if (call == nullptr) return;
     const auto now = Clock::now();
     auto info = info_of(call->invite());
-    Result<AdmissionSlot, Refusal> slot{Refusal::draining};
-    if (accepting.load()) slot = handler.admit({info.from});
+    auto slot = handler.admit({info.from});  // asked in any case: it counts refusals
+    if (!accepting.load()) slot = Refusal::draining;
     if (!slot) return refuse(number, slot.error(), describe(slot.error()));
     auto pair = ports.allocate(calls->shard_of(number).executor(), now);
     if (!pair) return refuse(number, Refusal::full, pair.error().message());

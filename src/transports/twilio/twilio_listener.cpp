@@ -316,8 +316,8 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     auto token = pending_.renew(info.native_id, now);  // a repeated webhook of one call
     if (!token) {
         Pending pending;
-        Result<AdmissionSlot, Refusal> slot{Refusal::draining};
-        if (accepting_) slot = handler_.admit({info.from});
+        auto slot = handler_.admit({info.from});  // asked in any case: it counts refusals
+        if (!accepting_) slot = Refusal::draining;
         if (!slot) {
             log_.warn(
                 "call refused",

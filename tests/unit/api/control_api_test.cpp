@@ -71,7 +71,13 @@ protected:
     void configure(std::string token) {
         Config config;
         config.token = std::move(token);
-        api.emplace(std::move(config), log, &commands);
+        api.emplace(std::move(config), log, reach());
+    }
+
+    Reach reach() {
+        Reach made;
+        made.commands = &commands;
+        return made;
     }
 
     async::Shard shard{0};
@@ -92,7 +98,7 @@ protected:
     };
 
     Commands commands;
-    std::optional<ControlApi> api{std::in_place, Config{}, log, &commands};
+    std::optional<ControlApi> api{std::in_place, Config{}, log, reach()};
     std::optional<net::HttpResponse> response;
 
 private:
@@ -212,7 +218,7 @@ TEST_F(ControlApiTest, SaysWhatIsWrongWithACommand) {
              Case{"/api/v1/calls/s1/transfer", R"({"to":"1","atended":true})", 400, "docs/api.md"},
              Case{"/api/v1/calls/s1/hangup", R"({"goodbye":1})", 400, "true or false"},
              Case{"/api/v1/calls/s1/digits", R"({"digits":"4711x"})", 400, "'digits' are 0-9"},
-             Case{"/api/v1/calls/s1/dance", "", 404, "hangup, transfer"},
+             Case{"/api/v1/calls/s1/dance", "", 404, "openapi.json"},
              Case{"/api/v1/calls/other/hangup", "", 404, "No such call"},
          }) {
         const auto answer = post(c.path, c.body);
@@ -223,6 +229,32 @@ TEST_F(ControlApiTest, SaysWhatIsWrongWithACommand) {
     EXPECT_TRUE(commands.commands.empty());
     configure("s3cret");
     EXPECT_EQ(post("/api/v1/calls/s1/hangup").status, 401);
+}
+
+TEST_F(ControlApiTest, AReadTokenWatchesAndNothingElse) {
+    happen(Kind::started);
+    Config config;
+    config.token = "all";
+    config.read_token = "look";
+    api.emplace(std::move(config), log, reach());
+    const net::HttpHeaders watcher{{"Authorization", "Bearer look"}};
+    EXPECT_EQ(get("/api/v1/calls", watcher, false).status, 200);
+    EXPECT_EQ(get("/api/v1/calls/s1", watcher, false).status, 200);
+    start("/api/v1/calls/s1/hangup", watcher, false, "POST");
+    ASSERT_TRUE(response);
+    EXPECT_EQ(response->status, 403);
+    EXPECT_TRUE(commands.commands.empty());
+    start("/api/v1/calls/s1/hangup", {{"Authorization", "Bearer all"}}, false, "POST");
+    EXPECT_EQ(response->status, 200);
+    EXPECT_EQ(api->access().refused(Access::Outcome::forbidden), 1u);
+}
+
+TEST_F(ControlApiTest, SaysWhichMethodsAPathHas) {
+    happen(Kind::started);
+    const auto wrong = get("/api/v1/calls/s1/hangup");
+    EXPECT_EQ(wrong.status, 405);
+    EXPECT_EQ(wrong.headers.at("Allow"), "POST");
+    EXPECT_EQ(post("/api/v1/drain").status, 404) << "not offered here";
 }
 
 TEST_F(ControlApiTest, TellsWhyACallDidNotObey) {

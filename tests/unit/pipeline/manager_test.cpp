@@ -98,6 +98,26 @@ TEST_F(ManagerTest, ACommandReachesItsCallOnAnotherShardAndItsOutcomeComesBack) 
     EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::hold}), CallControlErrc::gone);
 }
 
+TEST_F(ManagerTest, ACallKeepsWhatItBeganWithAndNewOnesGetTheNew) {
+    const Services services{stt, llm, tts, vad};
+    const auto first = std::make_shared<int>();
+    const auto second = std::make_shared<int>();
+    manager.adopt(Config{}, services, first);
+    begin();
+    EXPECT_FALSE(over);
+    Config smaller;
+    smaller.limits.max_calls = 1;
+    manager.adopt(smaller, services, second);
+    EXPECT_EQ(first.use_count(), 2) << "the call's";
+    EXPECT_EQ(second.use_count(), 2) << "of calls to come";
+    EXPECT_EQ(manager.admission().capacity, 1u);
+    EXPECT_EQ(manager.closed(), transports::Refusal::full) << "the old call counts";
+    EXPECT_EQ(command("CA1", {.kind = CallCommand::Kind::hang_up}), ok);
+    EXPECT_TRUE(over);
+    EXPECT_EQ(first.use_count(), 1);
+    EXPECT_EQ(manager.closed(), std::nullopt);
+}
+
 TEST_F(ManagerTest, WhoAsksIsToldWhenTheCallEndsBeforeItObeyed) {
     call.keep_control = true;
     begin();
