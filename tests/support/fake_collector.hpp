@@ -7,7 +7,8 @@
 //     collector.answer(503, {{"Retry-After", "1"}});  // from now on; default: 200 {}
 //     collector.wait_for_spans(5);                    // false after 30 s
 //     collector.spans();  collector.requests().back().headers
-//     collector.freeze(true); collector.stop(); collector.start();
+//     collector.hang(true);                           // takes requests and never answers
+//     collector.stop(); collector.start();
 
 #include "support/scripted_http_server.hpp"
 
@@ -16,6 +17,7 @@
 
 #include <fmt/format.h>
 
+#include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
@@ -32,7 +34,7 @@ public:
     std::string url() const { return server_.url(); }
     void stop() { server_.stop(); }
     void start() { server_.start(); }
-    void freeze(bool frozen) noexcept { server_.freeze(frozen); }
+    void hang(bool hangs) noexcept { hangs_ = hangs; }
 
     void answer(
         int status, std::map<std::string, std::string> headers = {}, std::string body = "{}"
@@ -87,9 +89,10 @@ private:
             );
             if (status == 200) keep(request.body);
         }
+        changed_.notify_all();
+        if (hangs_) return http.hang();
         http.raw(answer);
         http.keep_open();
-        changed_.notify_all();
     }
 
     void keep(const std::string& body) {
@@ -104,6 +107,7 @@ private:
 
     mutable std::mutex mutex_;
     mutable std::condition_variable changed_;
+    std::atomic<bool> hangs_{false};
     int status_{200};
     std::map<std::string, std::string> headers_;
     std::string body_{"{}"};
