@@ -6,6 +6,8 @@
 #include "support/http.hpp"
 #include "support/running_server.hpp"
 
+#include <boost/json/array.hpp>
+#include <boost/json/object.hpp>
 #include <boost/json/parse.hpp>
 #include <boost/json/serialize.hpp>
 #include <boost/json/value.hpp>
@@ -23,6 +25,8 @@
 #include <regex>
 #include <set>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace oavc {
 namespace {
@@ -132,6 +136,51 @@ TEST(Monitoring, EveryAlertFiresWhenItMustAndOnlyThen) {
     };
     EXPECT_EQ(in_folder("promtool check config prometheus.yml"), 0);
     EXPECT_EQ(in_folder("promtool test rules oavc.test.yml"), 0);
+}
+
+/// The queries of a dashboard or policy, wherever they are in it.
+void collect_queries(const boost::json::value& value, std::vector<std::string>& found) {
+    if (const auto* const list = value.if_array()) {
+        for (const auto& item : *list)
+            collect_queries(item, found);
+    }
+    const auto* const object = value.if_object();
+    if (object == nullptr) return;
+    for (const auto& [name, member] : *object) {
+        const bool query = name == "expr" || name == "prometheusQuery" || name == "query";
+        const auto* const text = member.if_string();
+        if (!query || text == nullptr) {
+            collect_queries(member, found);
+        } else if (text->find("oavc_") != std::string::npos && !text->starts_with("label_values")) {
+            found.emplace_back(*text);
+        }
+    }
+}
+
+TEST(Monitoring, PromtoolUnderstandsTheQueriesOfDashboardsAndPolicies) {
+    if (std::system("command -v promtool >/dev/null") != 0) {
+        GTEST_SKIP() << "promtool is missing: scripts/setup test";
+    }
+    std::vector<std::string> queries;
+    for (const auto& file :
+         fs::recursive_directory_iterator{fs::path{OAVC_SOURCE_DIR} / "deploy" / "monitoring"}) {
+        if (file.path().extension() != ".json") continue;
+        collect_queries(boost::json::parse(read(file.path())), queries);
+    }
+    EXPECT_GT(queries.size(), 60u);
+    boost::json::array rules;
+    for (auto query : queries) {
+        query = std::regex_replace(query, std::regex{R"(\$__rate_interval)"}, "5m");
+        query = std::regex_replace(query, std::regex{R"(\$instance)"}, ".*");
+        const auto name = "query:" + std::to_string(rules.size());
+        rules.push_back(boost::json::object{{"record", name}, {"expr", query}});
+    }
+    const boost::json::object group{{"name", "queries"}, {"rules", std::move(rules)}};
+    const auto path = testing::TempDir() + "oavc_queries_" + std::to_string(::getpid());
+    std::ofstream{path} << boost::json::serialize(boost::json::object{
+        {"groups", boost::json::array{group}}});
+    EXPECT_EQ(std::system(("promtool check rules " + path + " >&2").c_str()), 0);
+    std::remove(path.c_str());
 }
 
 TEST(Monitoring, EveryAlertIsTestedAndHasItsPageInTheDocumentation) {
