@@ -42,6 +42,9 @@ Result<ChildProcess> ChildProcess::start(const std::vector<std::string>& argumen
     posix_spawn_file_actions_adddup2(&files, input[1], STDIN_FILENO);
     posix_spawn_file_actions_adddup2(&files, output[1], STDOUT_FILENO);
     posix_spawn_file_actions_addopen(&files, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    // Asio's sockets are not closed on exec: a child would keep calls' connections open for as long
+    // as it lives, and our ports, should we end before it.
+    posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
     // It starts with the default signals: we may block or ignore some.
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
