@@ -14,8 +14,8 @@
 
 namespace oavc::net {
 
-/// An open TCP connection as a stream of bytes: for protocols that know neither HTTP nor TLS.
-/// Thread: the shard it was opened on. Destruction drops the connection.
+/// An open connection as a stream of bytes, over TCP or TLS (tls.hpp): for protocols other than
+/// HTTP. Thread: the shard it was opened on. Destruction drops the connection.
 class TcpStream {
 public:
     virtual ~TcpStream() = default;

@@ -37,8 +37,8 @@ Result<Url> parse_url(std::string_view text) {
     for (const char c : text.substr(0, colon))
         url.scheme += lower(c);
     url.port = default_port(url.scheme);
-    const bool bare_tcp = url.scheme == "tcp";
-    if (url.port == 0 && !bare_tcp) return NetErrc::bad_url;
+    const bool bare = url.scheme == "tcp" || url.scheme == "tls";
+    if (url.port == 0 && !bare) return NetErrc::bad_url;
     text.remove_prefix(colon + 3);
 
     const auto end = text.find_first_of("/?#");

@@ -25,13 +25,16 @@
 namespace oavc::test {
 
 /// A key and a certificate that signs itself, for `name` (a DNS name), in two PEM files of its own:
-/// tests run beside each other.
+/// tests run beside each other. `alternatives`: other subjectAltNames, as OpenSSL writes them
+/// ("URI:sip:example.com, IP:127.0.0.1").
 class SelfMadeCertificate {
 public:
-    SelfMadeCertificate(const std::string& directory, const std::string& name)
+    SelfMadeCertificate(
+        const std::string& directory, const std::string& name, const std::string& alternatives = {}
+    )
         : key_file{directory + "/" + name + "-" + random_hex(8) + ".key"},
           certificate_file{key_file + ".pem"} {
-        write(name);
+        write(alternatives.empty() ? "DNS:" + name : alternatives);
     }
     SelfMadeCertificate(const SelfMadeCertificate&) = delete;
     SelfMadeCertificate& operator=(const SelfMadeCertificate&) = delete;
@@ -44,7 +47,7 @@ public:
     const std::string certificate_file;
 
 private:
-    void write(const std::string& name) const {
+    void write(const std::string& alternatives) const {
         EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
         X509* const x509 = X509_new();
         X509_set_version(x509, 2);
@@ -57,7 +60,7 @@ private:
         );
         X509_set_issuer_name(x509, subject);
         add_extension(x509, NID_basic_constraints, "critical,CA:TRUE");
-        add_extension(x509, NID_subject_alt_name, "DNS:" + name);
+        add_extension(x509, NID_subject_alt_name, alternatives);
         X509_set_pubkey(x509, key);
         X509_sign(x509, key, EVP_sha256());
         std::FILE* file = std::fopen(key_file.c_str(), "w");
