@@ -29,6 +29,7 @@ Call::Call(
       settings_{settings},
       number_{number},
       outgoing_{false},
+      secure_{from.protocol == Protocol::tls && Dialog::wants_sips(invite)},
       state_{State::offered},
       dialog_{Dialog::of_caller(invite, random_hex(8))},
       peer_{from},
@@ -45,6 +46,7 @@ Call::Call(
       settings_{settings},
       number_{number},
       outgoing_{true},
+      secure_{is_sips(destination.uri)},
       state_{State::idle},
       peer_{destination.next_hop},
       destination_{std::move(destination)} {

@@ -246,6 +246,7 @@ private:
     const Settings settings_;
     const std::uint64_t number_;
     const bool outgoing_;
+    const bool secure_;  ///< our Contact is a SIPS URI
     // State.
     State state_;
     Dialog dialog_;

@@ -382,10 +382,11 @@ void Call::add_capabilities(Message& message) const {
 }
 
 void Call::add_contact(Message& message, const Target& to) const {
-    std::string contact{to.protocol == Protocol::tls ? "<sips:" : "<sip:"};
+    std::string contact{secure_ ? "<sips:" : "<sip:"};
     if (!settings_.contact_user.empty()) contact.append(settings_.contact_user).append("@");
     contact += layer_.sent_by(to);
     if (to.protocol == Protocol::tcp) contact += ";transport=tcp";
+    if (to.protocol == Protocol::tls && !secure_) contact += ";transport=tls";
     message.set("Contact", contact + ">");
 }
 

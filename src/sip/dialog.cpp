@@ -67,6 +67,14 @@ Dialog Dialog::of_caller(const Message& invite, std::string_view local_tag) {
     return dialog;
 }
 
+bool Dialog::wants_sips(const Message& invite) {
+    if (is_sips(invite.uri)) return true;
+    const auto routes = invite.list("Record-Route");
+    if (routes.empty()) return is_sips(contact_of(invite));
+    const auto top = parse_name_address(routes.front());
+    return top && top->uri.scheme == "sips";
+}
+
 Dialog Dialog::of_callee(const Message& invite, const Message& response) {
     Dialog dialog;
     dialog.call_id = invite.get("Call-ID");

@@ -26,6 +26,8 @@ struct Dialog {
 
     /// §12.1.1: we are called.
     static Dialog of_caller(const Message& invite, std::string_view local_tag);
+    /// §12.1.1: whether a caller's INVITE wants our Contact to be a SIPS URI.
+    static bool wants_sips(const Message& invite);
     /// §12.1.2: we call, and `response` (101 … 299) came to our `invite`.
     static Dialog of_callee(const Message& invite, const Message& response);
 

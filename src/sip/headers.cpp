@@ -113,6 +113,10 @@ std::size_t end_of_parameter(std::string_view text) noexcept {
 
 }  // namespace
 
+bool is_sips(std::string_view uri) noexcept {
+    return equals_ignoring_case(uri.substr(0, 5), "sips:");
+}
+
 std::optional<std::string> find_parameter(std::string_view parameters, std::string_view name) {
     while (!parameters.empty()) {
         parameters.remove_prefix(1);  // the semicolon

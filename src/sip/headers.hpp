@@ -59,6 +59,9 @@ struct NameAddress {
 Result<Uri> parse_uri(std::string_view text) noexcept;
 Result<NameAddress> parse_name_address(std::string_view value) noexcept;
 
+/// A SIPS URI: TLS on every hop (RFC 3261 §19.1).
+bool is_sips(std::string_view uri) noexcept;
+
 /// The value of `;name=value` in ";a;b=c": "" for a bare `;name`, unquoted if it was quoted.
 std::optional<std::string> find_parameter(std::string_view parameters, std::string_view name);
 

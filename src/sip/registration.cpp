@@ -62,9 +62,11 @@ void Registration::send(seconds expires, TimePoint now) {
     request.add("To", "<" + settings_.address + ">");
     request.add("Call-ID", call_id_);
     request.add("CSeq", std::to_string(++cseq_) + " REGISTER");
-    std::string contact = "sip:" + settings_.user + "@" + layer_.sent_by(to);
+    const bool secure = is_sips(settings_.registrar);
+    std::string contact{secure ? "sips:" : "sip:"};
+    contact.append(settings_.user).append("@").append(layer_.sent_by(to));
     if (to.protocol == Protocol::tcp) contact += ";transport=tcp";
-    if (to.protocol == Protocol::tls) contact.replace(0, 4, "sips:");
+    if (to.protocol == Protocol::tls && !secure) contact += ";transport=tls";
     request.add("Contact", "<" + contact + ">");
     request.add("Expires", std::to_string(expires.count()));
     if (challenge_) {

@@ -197,6 +197,11 @@ void UserAgent::on_invite(TransactionLayer::Request request, TimePoint now) {
         ++stats_.refused;
         return reply(request, 482, {}, {}, now);
     }
+    if (is_sips(message.uri) && request.from.protocol != Protocol::tls) {
+        // RFC 5630: TLS was asked for on every hop, and this one is none.
+        ++stats_.refused;
+        return reply(request, 480, "Warning", "380 oavc \"SIPS Not Allowed\"", now);
+    }
     if (!accepts_sdp(message)) {
         ++stats_.refused;
         return reply(request, 406, {}, {}, now);

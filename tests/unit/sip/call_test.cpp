@@ -447,5 +447,61 @@ TEST(SipCall, PressesAKeyByInfo) {
     EXPECT_EQ(party.reported<Call::InfoDone>()->status, 200);
 }
 
+// --- TLS.
+
+TEST(SipCallOverTls, SaysWhereItIsReachedByTls) {
+    SipParty party{{}, Protocol::tls};
+    party.say(party.invite());
+    EXPECT_EQ(party.next().status, 100);
+    party.call().answer(party.media(), party.now);
+    party.agent.touched(party.number, party.now);
+    EXPECT_EQ(party.next().get("Contact"), "<sip:127.0.0.1:8089;transport=tls>");
+}
+
+TEST(SipCallOverTls, ASipsCallHasASipsContact) {
+    for (const std::string what : {"Request-URI", "Record-Route", "Contact"}) {
+        SipParty party{{}, Protocol::tls};
+        auto invite = party.invite();
+        if (what == "Request-URI") invite.uri = "sips:bot@127.0.0.1";
+        if (what == "Record-Route") invite.add("Record-Route", "<sips:127.0.0.1;lr>");
+        if (what == "Contact") invite.set("Contact", "<sips:caller@127.0.0.1>");
+        party.say(invite);
+        EXPECT_EQ(party.next().status, 100);
+        party.call().answer(party.media(), party.now);
+        party.agent.touched(party.number, party.now);
+        EXPECT_EQ(party.next().get("Contact"), "<sips:127.0.0.1:8089>") << what;
+    }
+}
+
+TEST(SipCallOverTls, ASipsCallThatCameWithoutTlsIsRefused) {
+    for (const auto protocol : {Protocol::udp, Protocol::tcp}) {
+        SipParty party{{}, protocol};
+        auto invite = party.invite();
+        invite.uri = "SIPS:bot@127.0.0.1";
+        party.say(invite);
+        const auto refused = party.next();
+        EXPECT_EQ(refused.status, 480);
+        EXPECT_EQ(refused.get("Warning"), "380 oavc \"SIPS Not Allowed\"");
+        EXPECT_EQ(party.incoming, 0);
+    }
+}
+
+TEST(SipCallOverTls, GoesOutWithTlsInViaAndContact) {
+    for (const std::string scheme : {"sip:", "sips:"}) {
+        SipParty party{{}, Protocol::tls};
+        auto& call =
+            party.agent.dial({scheme + "alice@127.0.0.1", "sip:bot@127.0.0.1", party.here});
+        call.start(party.media(), party.now);
+        party.agent.touched(call.number(), party.now);
+        const auto invite = party.next();
+        EXPECT_EQ(invite.get("Via").substr(0, 12), "SIP/2.0/TLS ");
+        const bool sips = scheme == "sips:";
+        EXPECT_EQ(
+            invite.get("Contact"),
+            sips ? "<sips:127.0.0.1:8089>" : "<sip:127.0.0.1:8089;transport=tls>"
+        );
+    }
+}
+
 }  // namespace
 }  // namespace oavc::sip
