@@ -32,6 +32,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -241,6 +242,13 @@ protected:
             rtp_config.port_start,
             rtp_config.port_end
         );
+    }
+    /// Looks every 10 ms, for 20 s at most.
+    template <class Condition>
+    static bool comes_true(Condition condition) {
+        for (int i = 0; i < 2000 && !condition(); ++i)
+            std::this_thread::sleep_for(std::chrono::milliseconds{10});
+        return condition();
     }
     template <class Work>
     static auto on_shard(async::Shard& shard, Work work) {

@@ -24,10 +24,39 @@ std::vector<Key> sip_keys() {
          Boolean{},
          "Serve TCP too, and send requests above 1300 bytes by TCP."},
         {"telephony.sip",
+         "tls_port",
+         [](Target t) -> Field { return &t.config.sip.tls_port; },
+         Integer{0, 65535},
+         "Port of SIP over TLS, usually 5061. 0: not served."},
+        {"telephony.sip",
+         "tls_certificate",
+         [](Target t) -> Field { return &t.config.sip.tls_certificate; },
+         Path{},
+         "PEM file with our certificate and the chain behind it; also shown to servers that ask "
+         "for "
+         "one."},
+        {"telephony.sip",
+         "tls_private_key",
+         [](Target t) -> Field { return &t.config.sip.tls_private_key; },
+         Path{},
+         "PEM file with the key of `tls_certificate`."},
+        {"telephony.sip",
+         "tls_ca",
+         [](Target t) -> Field { return &t.config.sip.tls_ca; },
+         Path{},
+         "PEM file with the certificates that may sign those of proxy, registrar and clients. "
+         "Empty: the system's."},
+        {"telephony.sip",
+         "tls_verify_client",
+         [](Target t) -> Field { return &t.config.sip.tls_verify_client; },
+         Boolean{},
+         "Whoever connects by TLS must show a certificate that `tls_ca` signed."},
+        {"telephony.sip",
          "advertised",
          [](Target t) -> Field { return &t.config.sip.advertised; },
          Text{},
-         "`ip` or `ip:port` in our Contact and Via, for servers behind NAT. Empty: the address "
+         "`ip` or `ip:port` in our Contact and Via, for servers behind NAT; over TLS the port is "
+         "`tls_port`. Empty: the address "
          "that routes to the other side."},
         {"telephony.sip",
          "allowed_peers",
@@ -80,12 +109,12 @@ std::vector<Key> sip_keys() {
          "max_connections",
          [](Target t) -> Field { return &t.config.sip.max_connections; },
          Integer{1, any_count},
-         "TCP connections at once; more are closed."},
+         "TCP and TLS connections at once; more are closed."},
         {"telephony.sip",
          "idle_timeout",
          [](Target t) -> Field { return &t.config.sip.idle_timeout; },
          Duration{10s, 24h},
-         "A TCP connection unused for this long is closed."},
+         "A TCP or TLS connection unused for this long is closed."},
     };
 }
 

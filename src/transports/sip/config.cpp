@@ -34,6 +34,15 @@ std::vector<std::string> Config::validate() const {
             problems.push_back(fmt::format("advertised = {}: must be ip or ip:port", advertised));
         }
     }
+    if (tls_port != 0 && tls_certificate.empty()) {
+        problems.emplace_back("tls_port needs tls_certificate: nobody could connect without one");
+    }
+    if (tls_certificate.empty() != tls_private_key.empty()) {
+        problems.emplace_back("tls_certificate and tls_private_key belong together");
+    }
+    if (tls_port != 0 && tls_port == port) {
+        problems.push_back(fmt::format("tls_port = {}: must not be port's", tls_port));
+    }
     need_uri("proxy", proxy);
     need_uri("registrar", registrar);
     if (overflow != "503") need_uri("overflow", overflow);

@@ -13,7 +13,13 @@ struct Config {
     std::string bind_ip{"0.0.0.0"};  ///< where SIP is received
     std::uint16_t port{8089};        ///< UDP and TCP; 0: any free one
     bool tcp{true};
-    /// "ip" or "ip:port" in Contact and Via; empty: the address that routes to the other side.
+    std::uint16_t tls_port{0};      ///< SIP over TLS; 0: not served
+    std::string tls_certificate;    ///< PEM, ours with its chain; also shown to servers that ask
+    std::string tls_private_key;    ///< PEM
+    std::string tls_ca;             ///< PEM, who may sign theirs; empty: the system's store
+    bool tls_verify_client{false};  ///< whoever connects must show a certificate
+    /// "ip" or "ip:port" in Contact and Via; with TLS the port is `tls_port`; empty: the address
+    /// that routes to the other side.
     std::string advertised;
     /// Addresses that may talk to us; others get no answer and are counted.
     std::vector<std::string> allowed_peers{"127.0.0.1"};

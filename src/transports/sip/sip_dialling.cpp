@@ -10,6 +10,15 @@ namespace oavc::transports::sip_ua {
 
 using sip::Call;
 
+namespace {
+
+/// RFC 3261 §26.2.2: nothing is asked of a SIPS URI over a hop without TLS.
+bool may_go(const std::string& uri, const sip::Target& next_hop) {
+    return !sip::is_sips(uri) || next_hop.protocol == sip::Protocol::tls;
+}
+
+}  // namespace
+
 asio::awaitable<Result<Dialled>> SipListener::Impl::dial(async::Shard& shard, DialRequest request) {
     if (!started || !accepting.load()) co_return CallControlErrc::unavailable;
     const auto dialling = std::make_shared<Dialling>(shard);
@@ -48,7 +57,7 @@ void SipListener::Impl::begin_dial(
     if (stopping || !proxy) return fail(CallControlErrc::unavailable);
     const auto to = uri_of(request.to);
     const auto from = uri_of(caller(request.from));
-    if (!to || !from) return fail(CallControlErrc::bad_target);
+    if (!to || !from || !may_go(*to, *proxy)) return fail(CallControlErrc::bad_target);
     auto slot = handler.admit({request.from, true});
     if (!slot) return fail(CallControlErrc::no_capacity);
     auto& call = agent->dial({*to, *from, *proxy});
@@ -143,7 +152,7 @@ Result<void> SipListener::Impl::consult(
         proxy ? uri_of(wish.target) : sip::complete_target(wish.target, host_of_peer(call));
     if (!uri) return CallControlErrc::bad_target;
     const auto us = sip::parse_name_address(call.dialog().local);
-    if (!us) return CallControlErrc::bad_target;
+    if (!us || !may_go(*uri, proxy ? *proxy : call.peer())) return CallControlErrc::bad_target;
     auto& asking = agent->dial({*uri, us->uri.text, proxy ? *proxy : call.peer()});
     const auto other = asking.number();
     const auto now = Clock::now();

@@ -10,11 +10,13 @@
 #include "transports/sip/detail/sip_listener_impl.hpp"
 
 #include <boost/asio/co_spawn.hpp>
+#include <boost/asio/error.hpp>
 #include <boost/asio/ip/udp.hpp>
 #include <boost/asio/use_future.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -29,6 +31,7 @@ using sip::Protocol;
 using sip::Target;
 
 constexpr std::size_t receive_buffer_bytes = 4 << 20;
+constexpr std::uint16_t sips_port = 5061;  ///< RFC 3261 §19.1.2
 /// How long calls that end with us may take to tell the other side.
 constexpr milliseconds farewell{2000};
 
@@ -80,9 +83,10 @@ void SipListener::Impl::start() {
         allowed.insert(net::unmapped(ip::make_address(peer)));
     auto listening = bind_sockets();
     find_servers();
+    auto listening_tls = bind_tls();
     calls.emplace(shards, detail::log_exception(log));
     const SipStreams::Limits limits{config.max_connections, config.idle_timeout};
-    streams.emplace(home, limits, *this, log);
+    streams.emplace(home, limits, *this, tls ? &*tls : nullptr, log);
 
     sip::UserAgent::Settings settings;
     settings.layer.tcp = config.tcp;
@@ -92,9 +96,10 @@ void SipListener::Impl::start() {
     settings.call.credentials = {config.username, config.password};
     agent.emplace(std::move(settings), [this](const Target& to) { return sent_by(to); });
     started = true;
-    home.post([this, listening = std::move(listening)]() mutable {
+    home.post([this, plain = std::move(listening), secure = std::move(listening_tls)]() mutable {
         udp->start([this](auto datagram, const auto& from) { on_datagram(datagram, from); });
-        if (listening) streams->listen(std::move(listening), Protocol::tcp);
+        if (plain) streams->listen(std::move(plain), Protocol::tcp);
+        if (secure) streams->listen(std::move(secure), Protocol::tls);
         streams->start();
         if (registrar) {
             agent->enrol(registration(), Clock::now());
@@ -130,14 +135,37 @@ std::unique_ptr<net::TcpListener> SipListener::Impl::bind_sockets() {
     }
 }
 
+/// What accepts TLS, if that is served; certificates, if anything speaks it.
+std::unique_ptr<net::TcpListener> SipListener::Impl::bind_tls() {
+    const auto by_tls = [](const std::optional<Target>& server) {
+        return server && server->protocol == Protocol::tls;
+    };
+    if (config.tls_port == 0 && !by_tls(proxy) && !by_tls(registrar)) return nullptr;
+    try {
+        tls.emplace(net::TlsIdentity{
+            config.tls_certificate, config.tls_private_key, config.tls_ca, config.tls_verify_client}
+        );
+    } catch (const std::runtime_error& error) {
+        throw std::runtime_error{fmt::format("[telephony.sip] {}", error.what())};
+    }
+    if (config.tls_port == 0) return nullptr;
+    auto listening = net::tls_listen(home, *tls, config.bind_ip, config.tls_port);
+    if (listening) return std::move(*listening);
+    const detail::Listening wanted{"SIP over TLS", "TCP", "telephony.sip", "tls_port", "bind_ip"};
+    const auto local = *net::parse_endpoint(config.bind_ip, config.tls_port);
+    throw std::runtime_error{detail::cannot_bind(wanted, local, listening.error())};
+}
+
 /// Where outgoing calls and registrations go. Names are looked up once, here. Whom we ask may
 /// answer.
 void SipListener::Impl::find_servers() {
     const auto find = [this](const char* key, const std::string& text) -> std::optional<Target> {
         if (text.empty()) return std::nullopt;
         auto uri = *sip::parse_uri(text);
+        const auto domain = uri.host;
         if (!sip::is_ip_address(uri.host)) uri.host = look_up(key, uri.host);
         const auto target = sip::target_of(uri);
+        if (target) domains.emplace(target->address, domain);
         if (target) allowed.insert(net::unmapped(ip::make_address(target->address)));
         return target;
     };
@@ -153,20 +181,27 @@ std::string SipListener::Impl::look_up(const char* key, const std::string& host)
     ip::udp::resolver resolver{home.context()};
     error_code error;
     const auto found = resolver.resolve(host, "5060", error);
-    if (error || found.empty()) {
+    // A socket of IPv4 reaches nothing else.
+    const bool ipv4 = udp->local_endpoint().address().is_v4();
+    const auto usable = std::find_if(found.begin(), found.end(), [&](const auto& entry) {
+        return !ipv4 || entry.endpoint().address().is_v4();
+    });
+    if (error || usable == found.end()) {
+        if (!error) error = boost::asio::error::address_family_not_supported;
         throw std::runtime_error{fmt::format(
             "[telephony.sip] {}: no address for \"{}\": {}", key, host, error.message()
         )};
     }
-    const auto address = found.begin()->endpoint().address();
+    const auto address = usable->endpoint().address();
     return address.is_v6() ? "[" + address.to_string() + "]" : address.to_string();
 }
 
 sip::Registration::Settings SipListener::Impl::registration() const {
     const auto uri = sip::parse_uri(config.registrar);
     sip::Registration::Settings out;
-    out.registrar = (uri->scheme == "sips" ? "sips:" : "sip:") + uri->host;
-    out.address = "sip:" + config.username + "@" + uri->host;
+    const std::string scheme{uri->scheme == "sips" ? "sips:" : "sip:"};
+    out.registrar = scheme + uri->host;
+    out.address = scheme + config.username + "@" + uri->host;
     out.user = config.username;
     out.next_hop = *registrar;
     out.expires = config.expires;
@@ -231,6 +266,7 @@ asio::awaitable<SipListener::Stats> SipListener::Impl::snapshot() {
     out.connections = streams->stats().accepted;
     out.connections_refused = streams->stats().refused;
     out.broken_streams = streams->stats().broken;
+    out.failed_handshakes = streams->stats().no_tls;
     out.open_connections = streams->open();
     out.registered = agent->registration() && agent->registration()->is_registered();
     co_return out;
@@ -279,6 +315,7 @@ std::string SipListener::Impl::sent_by(const Target& to) const {
         if (const auto ours = net::source_address_towards(*remote)) address = ours->to_string();
     }
     if (address.empty()) address = "127.0.0.1";
+    if (to.protocol == Protocol::tls) port = config.tls_port != 0 ? config.tls_port : sips_port;
     return sip::host_port(address, port);
 }
 
@@ -483,6 +520,11 @@ bool SipListener::Impl::is_welcome(const std::string& address, std::uint16_t por
     error_code error;
     const auto parsed = ip::make_address(address, error);
     return !error && is_allowed(parsed, port);
+}
+
+std::string SipListener::Impl::domain_of(const Target& target) const {
+    const auto known = domains.find(target.address);
+    return known == domains.end() ? target.address : known->second;
 }
 
 void SipListener::Impl::on_message(std::string_view bytes, const Target& from) {

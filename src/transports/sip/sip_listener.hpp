@@ -28,6 +28,7 @@ public:
         std::uint64_t connections{0};          ///< accepted
         std::uint64_t connections_refused{0};  ///< too many
         std::uint64_t broken_streams{0};       ///< closed: no SIP came in them
+        std::uint64_t failed_handshakes{0};    ///< of TLS, theirs and ours
         std::size_t open_connections{0};
         bool registered{false};
     };

@@ -3,6 +3,8 @@
 #include "async/deadline.hpp"
 #include "transports/detail/listening.hpp"
 
+#include <boost/asio/error.hpp>
+
 #include <algorithm>
 #include <utility>
 
@@ -17,10 +19,18 @@ constexpr std::chrono::seconds connect_limit{5};
 
 }  // namespace
 
-SipStreams::SipStreams(async::Shard& shard, Limits limits, Owner& owner, const log::Logger& log)
+SipStreams::SipStreams(
+    async::Shard& shard,
+    Limits limits,
+    Owner& owner,
+    const net::TlsContext* tls,
+    const log::Logger& log
+)
     : shard_{shard},
       limits_{limits},
       owner_{owner},
+      tls_{tls},
+      log_{log},
       tasks_{shard.executor(), detail::log_exception(log)},
       idle_timer_{shard.context()} {}
 
@@ -75,10 +85,8 @@ SipStreams::Connection& SipStreams::add(Target peer, std::unique_ptr<net::TcpStr
 }
 
 SipStreams::Connection* SipStreams::connect(const Target& to) {
-    if (to.protocol == sip::Protocol::tls || connections_.size() >= limits_.max_connections ||
-        closed_) {
-        return nullptr;
-    }
+    if (to.protocol == sip::Protocol::tls && tls_ == nullptr) return nullptr;
+    if (connections_.size() >= limits_.max_connections || closed_) return nullptr;
     auto& connection = add(to, nullptr);
     tasks_.spawn(run_connecting(connection.id));
     return &connection;
@@ -86,14 +94,20 @@ SipStreams::Connection* SipStreams::connect(const Target& to) {
 
 asio::awaitable<void> SipStreams::run_connecting(std::uint64_t id) {
     const auto peer = connections_.at(id).peer;
-    auto opened = co_await net::tcp_connect(
-        shard_, "tcp://" + sip::host_port(peer.address, peer.port), connect_limit
-    );
+    const auto place = sip::host_port(peer.address, peer.port);
+    const bool tls = peer.protocol == sip::Protocol::tls;
+    auto connecting =
+        tls ? net::tls_connect(
+                  shard_, *tls_, "tls://" + place, owner_.domain_of(peer), connect_limit
+              )
+            : net::tcp_connect(shard_, "tcp://" + place, connect_limit);
+    auto opened = co_await std::move(connecting);
     const auto found = connections_.find(id);
     if (found == connections_.end()) co_return;
     auto& connection = found->second;
     const auto waiting = std::exchange(connection.waiting, {});
     if (!opened) {
+        if (tls && !closed_) report_no_tls(peer, opened.error());
         for (const auto& send : waiting)
             owner_.on_not_sent(send.transaction);
         connections_.erase(found);
@@ -129,6 +143,7 @@ asio::awaitable<void> SipStreams::accept(net::TcpListener* listener, sip::Protoc
 /// Reads a connection until it ends.
 asio::awaitable<void> SipStreams::serve(std::uint64_t id) {
     std::string unread;
+    bool untouched = true;
     while (true) {
         auto connection = connections_.find(id);
         if (connection == connections_.end()) co_return;
@@ -136,7 +151,15 @@ asio::awaitable<void> SipStreams::serve(std::uint64_t id) {
         const auto bytes = co_await stream->read();
         connection = connections_.find(id);
         if (connection == connections_.end()) co_return;
-        if (!bytes) break;
+        if (!bytes) {
+            // Nothing ever came: the first read of a TLS connection is its handshake.
+            const auto& peer = connection->second.peer;
+            const bool ended = bytes.error() == boost::asio::error::eof || closed_;
+            if (untouched && !ended && peer.protocol == sip::Protocol::tls)
+                report_no_tls(peer, bytes.error());
+            break;
+        }
+        untouched = false;
         connection->second.last_used = Clock::now();
         unread += *bytes;
         const bool good = take_messages(unread, connection->second);
@@ -147,6 +170,18 @@ asio::awaitable<void> SipStreams::serve(std::uint64_t id) {
         owner_.on_messages_read();
     }
     connections_.erase(id);
+}
+
+void SipStreams::report_no_tls(const Target& peer, const error_code& why) {
+    ++stats_.no_tls;
+    if (!no_tls_limit_.allow(Clock::now())) return;
+    const auto place = sip::host_port(peer.address, peer.port);
+    log_.warn(
+        "no TLS connection",
+        log::kv("with", place),
+        log::kv("why", why),
+        log::kv("more", no_tls_limit_.suppressed())
+    );
 }
 
 /// Takes whole messages off the front. False: what comes is no SIP.

@@ -5,6 +5,7 @@
 #include "async/task_group.hpp"
 #include "base/time.hpp"
 #include "net/tcp.hpp"
+#include "net/tls.hpp"
 #include "observability/log.hpp"
 #include "sip/transaction_layer.hpp"
 #include "sip/user_agent.hpp"
@@ -22,8 +23,8 @@
 
 namespace oavc::transports::sip_ua {
 
-/// The connections of our SIP user agent, those opened to us and those that we open: whole messages
-/// come out, messages go in (RFC 3261 §18). Thread: one shard's.
+/// The TCP and TLS connections of our SIP user agent, those opened to us and those that we open:
+/// whole messages come out, messages go in (RFC 3261 §18). Thread: one shard's.
 class SipStreams {
 public:
     /// Told by plain calls; must not destroy the streams.
@@ -34,6 +35,9 @@ public:
         virtual void on_message(std::string_view bytes, const sip::Target& from) = 0;
         /// No further message is there just now.
         virtual void on_messages_read() = 0;
+        /// Whose certificate must be shown at that address: the domain that it was looked up from,
+        /// or the address itself.
+        virtual std::string domain_of(const sip::Target& target) const = 0;
         /// A message was not sent; also from within `send`.
         virtual void on_not_sent(sip::TransactionId transaction) = 0;
 
@@ -49,10 +53,17 @@ public:
         std::uint64_t accepted{0};
         std::uint64_t refused{0};  ///< too many
         std::uint64_t broken{0};   ///< closed: no SIP came in them
+        std::uint64_t no_tls{0};   ///< handshakes that failed, theirs and ours
     };
 
-    /// `shard` and `owner` outlive it.
-    SipStreams(async::Shard& shard, Limits limits, Owner& owner, const log::Logger& log);
+    /// `shard`, `owner` and `tls` outlive it. `tls` null: no connection is opened by TLS.
+    SipStreams(
+        async::Shard& shard,
+        Limits limits,
+        Owner& owner,
+        const net::TlsContext* tls,
+        const log::Logger& log
+    );
     SipStreams(const SipStreams&) = delete;
     SipStreams& operator=(const SipStreams&) = delete;
     ~SipStreams() = default;  ///< after `close`
@@ -85,6 +96,7 @@ private:
     asio::awaitable<void> run_connecting(std::uint64_t id);
     asio::awaitable<void> accept(net::TcpListener* listener, sip::Protocol protocol);
     asio::awaitable<void> serve(std::uint64_t id);
+    void report_no_tls(const sip::Target& peer, const error_code& why);
     bool take_messages(std::string& unread, Connection& connection);
     void watch_idle();
 
@@ -92,6 +104,8 @@ private:
     async::Shard& shard_;
     const Limits limits_;
     Owner& owner_;
+    const net::TlsContext* const tls_;
+    const log::Logger log_;
     // Owned.
     std::vector<std::unique_ptr<net::TcpListener>> listeners_;
     async::TaskGroup tasks_;
@@ -101,6 +115,7 @@ private:
     std::uint64_t next_connection_{1};
     bool closed_{false};
     Stats stats_;
+    log::RateLimit no_tls_limit_{std::chrono::seconds{10}};
 };
 
 }  // namespace oavc::transports::sip_ua

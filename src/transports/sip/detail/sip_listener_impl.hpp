@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/signal.hpp"
+#include "net/tls.hpp"
 #include "transports/detail/shard_calls.hpp"
 #include "transports/dialer.hpp"
 #include "transports/errors.hpp"
@@ -13,6 +14,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -63,6 +65,7 @@ struct SipListener::Impl final : Exchange, Dialer, SipStreams::Owner {
     // --- Start and stop; thread: the caller's.
     void start();
     std::unique_ptr<net::TcpListener> bind_sockets();
+    std::unique_ptr<net::TcpListener> bind_tls();
     void find_servers();
     std::string look_up(const char* key, const std::string& host);
     sip::Registration::Settings registration() const;
@@ -81,6 +84,7 @@ struct SipListener::Impl final : Exchange, Dialer, SipStreams::Owner {
     bool is_welcome(const std::string& address, std::uint16_t port) override;
     void on_message(std::string_view bytes, const sip::Target& from) override;
     void on_messages_read() override { run(); }
+    std::string domain_of(const sip::Target& target) const override;
     void on_not_sent(sip::TransactionId transaction) override;
 
     // --- Everything below: shard 0.
@@ -138,6 +142,8 @@ struct SipListener::Impl final : Exchange, Dialer, SipStreams::Owner {
     std::uint16_t tcp_port{0};  ///< 0: not served
     std::optional<sip::Target> proxy;
     std::optional<sip::Target> registrar;
+    std::map<std::string, std::string> domains;  ///< of our servers, by address
+    std::optional<net::TlsContext> tls;          ///< if anything speaks TLS
     std::optional<sip::UserAgent> agent;
     std::optional<detail::ShardCalls<SipTransport>> calls;
     std::optional<SipStreams> streams;

@@ -9,7 +9,6 @@
 
 #include <future>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace oavc::transports::opensips {
@@ -127,9 +126,7 @@ protected:
 
     void start() {
         OpensipsListenerTest::start();
-        while (!listener->stats().subscribed) {
-            std::this_thread::sleep_for(2ms);
-        }
+        ASSERT_TRUE(comes_true([&] { return listener->stats().subscribed; }));
     }
 
     std::future<Result<Dialled>> dial(const std::string& to = "+902125550111") {
@@ -239,9 +236,7 @@ TEST_F(OpensipsDialTest, ACallOfAnEarlierLifeIsHungUp) {
 TEST_F(OpensipsDialTest, NobodyIsCalledWhileOpensipsIsSilent) {
     start();
     opensips.set_answering(false);
-    while (listener->stats().subscribed) {
-        std::this_thread::sleep_for(10ms);
-    }
+    ASSERT_TRUE(comes_true([&] { return !listener->stats().subscribed; }));
     EXPECT_EQ(dial().get().error(), CallControlErrc::unavailable);
 }
 

@@ -12,7 +12,6 @@
 #include <array>
 #include <string>
 #include <string_view>
-#include <thread>
 
 namespace oavc::transports::sip_ua {
 namespace {
@@ -42,8 +41,7 @@ TEST_F(SipListenerTest, HoldsTransfersAndHangsUp) {
     start();
     call_up();
     const auto call = pipeline.wait_for_call();
-    for (int i = 0; i < 500 && !call->connected; ++i)
-        std::this_thread::sleep_for(10ms);
+    EXPECT_TRUE(comes_true([&] { return call->connected.load(); }));
     auto held = on_shard(*call->shard, call->transport->hold(true));
     const auto reinvite = phone.hear("INVITE");
     ASSERT_TRUE(reinvite);
@@ -70,8 +68,7 @@ TEST_F(SipListenerTest, AsksTheTargetBeforeItJoinsItWithTheCaller) {
     start();
     call_up();
     const auto call = pipeline.wait_for_call();
-    for (int i = 0; i < 500 && !call->connected; ++i)
-        std::this_thread::sleep_for(10ms);
+    EXPECT_TRUE(comes_true([&] { return call->connected.load(); }));
     Phone target;
     target.tag = "target";
     auto done = on_shard(
@@ -313,9 +310,7 @@ TEST_F(SipListenerTest, RegistersAndUnregisters) {
     ASSERT_TRUE(registering);
     EXPECT_NE(registering->get("Authorization").find("SHA-256"), std::string_view::npos);
     phone.say(phone.reply(*registering, 200), port);
-    for (int i = 0; i < 500 && !listener->stats().registered; ++i)
-        std::this_thread::sleep_for(10ms);
-    EXPECT_TRUE(listener->stats().registered);
+    EXPECT_TRUE(comes_true([&] { return listener->stats().registered; }));
     listener->stop();
     registering = phone.hear("REGISTER");
     ASSERT_TRUE(registering);
