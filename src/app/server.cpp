@@ -200,6 +200,21 @@ struct Server::Parts {
             listener->stop_accepting();
     }
 
+    /// Their files may have been replaced under the same names.
+    void reload_certificates() {
+        for (auto* const listener : listening) {
+            try {
+                listener->reload_certificates();
+            } catch (const std::runtime_error& error) {
+                log.error(
+                    "certificates not reloaded: the old ones go on",
+                    log::kv("via", listener->name()),
+                    log::kv("error", std::string_view{error.what()})
+                );
+            }
+        }
+    }
+
     /// What calls find quicker when it was made before them: fixed sentences, a loaded model. What
     /// was being made for an older configuration is given up.
     void begin_chores() {
@@ -512,6 +527,7 @@ void Server::reload(const config::Loaded& fresh) {
         if (new_engines) parts.engines.replace(std::move(engines));
         parts.begin_chores();
     }
+    parts.reload_certificates();
     parts.api.set_tokens(fresh.config.api);
     {
         // Also when nothing is different: whoever rotates log files asks for a new one this way.

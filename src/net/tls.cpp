@@ -208,7 +208,11 @@ TlsContext::TlsContext(const TlsIdentity& identity) : state_{std::make_unique<St
     state_->client.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
 }
 
+TlsContext::TlsContext(TlsContext&&) noexcept = default;
 TlsContext::~TlsContext() = default;
+
+// Each connection holds a reference of its own to OpenSSL's context.
+void TlsContext::adopt(TlsContext fresh) noexcept { state_ = std::move(fresh.state_); }
 
 bool is_sip_domain(const CertificateNames& names, std::string_view domain) noexcept {
     if (domain.size() > 2 && domain.front() == '[') domain = domain.substr(1, domain.size() - 2);

@@ -28,9 +28,13 @@ struct TlsIdentity {
 class TlsContext {
 public:
     explicit TlsContext(const TlsIdentity& identity);
-    TlsContext(const TlsContext&) = delete;
-    TlsContext& operator=(const TlsContext&) = delete;
+    TlsContext(TlsContext&&) noexcept;
+    TlsContext& operator=(TlsContext&&) = delete;
     ~TlsContext();
+
+    /// From now on connections are made with what `fresh` loaded; open ones keep what they have.
+    /// Thread: the connections'.
+    void adopt(TlsContext fresh) noexcept;
 
     struct State;
     State& state() const noexcept { return *state_; }

@@ -94,6 +94,10 @@ public:
     /// Places calls at this carrier; nothing when it cannot. Lives as long as the listener.
     virtual Dialer* dialer() noexcept { return nullptr; }
 
+    /// Reads the files of its certificates again, for connections to come. Throws
+    /// std::runtime_error that names the file: then the old ones go on. Thread: any but a shard's.
+    virtual void reload_certificates() {}
+
     /// Takes no more calls (they are refused with 503); running ones go on. Thread: any.
     virtual void stop_accepting() = 0;
 

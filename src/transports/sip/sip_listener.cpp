@@ -135,19 +135,30 @@ std::unique_ptr<net::TcpListener> SipListener::Impl::bind_sockets() {
     }
 }
 
+net::TlsContext SipListener::Impl::load_certificates() const {
+    try {
+        return net::TlsContext{
+            {config.tls_certificate,
+             config.tls_private_key,
+             config.tls_ca,
+             config.tls_verify_client}};
+    } catch (const std::runtime_error& error) {
+        throw std::runtime_error{fmt::format("[telephony.sip] {}", error.what())};
+    }
+}
+
+void SipListener::Impl::reload_certificates() {
+    if (!tls) return;
+    home.post([this, fresh = load_certificates()]() mutable { tls->adopt(std::move(fresh)); });
+}
+
 /// What accepts TLS, if that is served; certificates, if anything speaks it.
 std::unique_ptr<net::TcpListener> SipListener::Impl::bind_tls() {
     const auto by_tls = [](const std::optional<Target>& server) {
         return server && server->protocol == Protocol::tls;
     };
     if (config.tls_port == 0 && !by_tls(proxy) && !by_tls(registrar)) return nullptr;
-    try {
-        tls.emplace(net::TlsIdentity{
-            config.tls_certificate, config.tls_private_key, config.tls_ca, config.tls_verify_client}
-        );
-    } catch (const std::runtime_error& error) {
-        throw std::runtime_error{fmt::format("[telephony.sip] {}", error.what())};
-    }
+    tls.emplace(load_certificates());
     if (config.tls_port == 0) return nullptr;
     auto listening = net::tls_listen(home, *tls, config.bind_ip, config.tls_port);
     if (listening) return std::move(*listening);
@@ -557,6 +568,7 @@ SipListener::~SipListener() { stop(); }
 
 void SipListener::start() { impl_->start(); }
 void SipListener::stop_accepting() { impl_->stop_accepting(); }
+void SipListener::reload_certificates() { impl_->reload_certificates(); }
 void SipListener::stop() { impl_->stop(); }
 Dialer* SipListener::dialer() noexcept {
     return impl_->config.proxy.empty() ? nullptr : impl_.get();

@@ -49,6 +49,7 @@ public:
     void start() override;
     /// Calls are redirected or refused with 503 from now on, and OPTIONS says 503 too.
     void stop_accepting() override;
+    void reload_certificates() override;
     void stop() override;
     Dialer* dialer() noexcept override;
 

@@ -66,6 +66,8 @@ struct SipListener::Impl final : Exchange, Dialer, SipStreams::Owner {
     void start();
     std::unique_ptr<net::TcpListener> bind_sockets();
     std::unique_ptr<net::TcpListener> bind_tls();
+    net::TlsContext load_certificates() const;
+    void reload_certificates();
     void find_servers();
     std::string look_up(const char* key, const std::string& host);
     sip::Registration::Settings registration() const;

@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <filesystem>
+#include <fstream>
 #include <memory>
 #include <optional>
 #include <stdexcept>
@@ -131,6 +133,29 @@ TEST_F(SipTlsTest, NothingOlderThanTls12IsSpoken) {
     // Who leaves without a word has not failed.
     EXPECT_TRUE(comes_true([&] { return listener->stats().open_connections == 0; }));
     EXPECT_EQ(listener->stats().failed_handshakes, 1u);
+}
+
+TEST_F(SipTlsTest, CertificatesAreReplacedForConnectionsToCome) {
+    start();
+    TlsPeer old{config.tls_port, trusting()};
+    ASSERT_TRUE(old.is_open());
+    const SelfMadeCertificate next{folder(), "next.example"};
+    const auto replace = std::filesystem::copy_options::overwrite_existing;
+    std::filesystem::copy_file(next.certificate_file, ours.certificate_file, replace);
+    std::filesystem::copy_file(next.key_file, ours.key_file, replace);
+    const auto next_is_shown = [&] {
+        return TlsPeer(config.tls_port, {&next, nullptr, 0}).is_open();
+    };
+    EXPECT_FALSE(next_is_shown());
+    listener->reload_certificates();
+    EXPECT_TRUE(comes_true(next_is_shown));
+    SipOverTls wire{old};
+    wire.say(phone.request("OPTIONS", "TLS"));
+    EXPECT_TRUE(wire.hear("200")) << "open connections go on";
+
+    std::ofstream{ours.key_file} << "no key";
+    EXPECT_THROW(listener->reload_certificates(), std::runtime_error);
+    EXPECT_TRUE(next_is_shown()) << "the last good ones go on";
 }
 
 TEST_F(SipTlsTest, WhoMustShowACertificateShowsATrustedOne) {
