@@ -314,7 +314,7 @@ TEST_F(Load, SecretsAppearNowhere) {
         all(loaded), HasSubstr("[telephony.twilio] auth_token: a secret stands on one line")
     );
     EXPECT_THAT(all(loaded), HasSubstr("did you mean `auth_token`?"));
-    EXPECT_THAT(explain(loaded), HasSubstr("auth_token_secondary  ****"));
+    EXPECT_THAT(explain(loaded), testing::ContainsRegex("auth_token_secondary +[*]{4} "));
     EXPECT_EQ(loaded.config.twilio.auth_token_secondary, "sesame-env");
 }
 
