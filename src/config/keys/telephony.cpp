@@ -194,6 +194,13 @@ std::vector<Key> telephony_keys() {
          Duration{1s, 1h},
          "How long Twilio may take from the webhook to opening the media socket."},
         {"telephony.twilio",
+         "any_instance",
+         [](Target t) -> Field { return &t.config.twilio.any_instance; },
+         Boolean{},
+         "Several servers share the public URL, and a call's media socket may come to another one "
+         "than its webhook: behind a load balancer, in Kubernetes, on Cloud Run. Places are then "
+         "taken when the socket comes, and no calls are placed over Twilio."},
+        {"telephony.twilio",
          "max_buffered",
          [](Target t) -> Field { return &t.config.twilio.max_buffered; },
          Duration{40ms, 2s},

@@ -20,6 +20,13 @@ std::vector<std::string> Config::validate() const {
             "(TWILIO_AUTH_TOKEN), or for a trial without Twilio set validate_signatures = false"
         );
     }
+    if (any_instance && auth_token.empty()) {
+        problems.emplace_back(
+            "[telephony.twilio] any_instance needs auth_token, by which instances know each "
+            "other's "
+            "calls: set it, the same everywhere"
+        );
+    }
     if (!public_url.empty()) {
         const auto url = net::parse_url(public_url);
         if (url.has_error() || !url->scheme.starts_with("http")) {

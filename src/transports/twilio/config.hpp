@@ -19,7 +19,10 @@ struct Config {
     std::string public_url;
     bool validate_signatures{true};      ///< off only for trials; needs auth_token when on
     std::chrono::seconds token_ttl{60};  ///< of the one-time token between webhook and socket
-    milliseconds max_buffered{200};      ///< of audio ahead of the caller's ear in Twilio's buffer
+    /// The media socket may come to another instance than the webhook. Places are then taken when
+    /// the socket comes, and no calls are placed.
+    bool any_instance{false};
+    milliseconds max_buffered{200};  ///< of audio ahead of the caller's ear in Twilio's buffer
     std::chrono::seconds media_timeout{30};
     std::string busy_sentence;           ///< said when a call is refused; empty: the busy tone
     std::string busy_language{"en-US"};  ///< of that sentence, as Twilio's <Say> knows it

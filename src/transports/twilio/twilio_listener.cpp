@@ -150,7 +150,8 @@ TwilioListener::TwilioListener(
       handler_{handler},
       log_{log::Logger{}.with({log::kv("via", "twilio")})},
       rest_{config_, log_},
-      pending_{config_.token_ttl, max_pending} {
+      pending_{config_.token_ttl, max_pending},
+      used_vouchers_{config_.token_ttl, max_pending} {
     const auto report = [log = log_](std::exception_ptr error) {
         try {
             std::rethrow_exception(error);
@@ -311,21 +312,15 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
     info.to = form_value(*form, "To");
     if (!plausible_sid(info.native_id)) co_return plain(400, "CallSid is missing");
 
+    if (config_.any_instance) co_return vouch(request, info);
+
     const TimePoint now = Clock::now();
     expired_ += pending_.expire(now);
     auto token = pending_.renew(info.native_id, now);  // a repeated webhook of one call
     if (!token) {
         Pending pending;
-        auto slot = handler_.admit({info.from});  // asked in any case: it counts refusals
-        if (!accepting_) slot = Refusal::draining;
-        if (!slot) {
-            log_.warn(
-                "call refused",
-                log::kv("call_sid", info.native_id),
-                log::kv("why", describe(slot.error()))
-            );
-            co_return refuse();
-        }
+        auto slot = admit(info);
+        if (!slot) co_return refuse();
         pending.slot = std::move(*slot);
         const std::string call_sid = info.native_id;
         pending.info = std::move(info);
@@ -338,15 +333,63 @@ asio::awaitable<net::HttpResponse> TwilioListener::on_webhook(
         }
         token = std::move(*issued);
     }
+    co_return send_to_media(request, std::move(*token));
+}
+
+Result<AdmissionSlot, Refusal> TwilioListener::admit(const CallInfo& info) {
+    auto slot = handler_.admit({info.from});  // asked in any case: it counts refusals
+    if (!accepting_) slot = Refusal::draining;
+    if (!slot) {
+        log_.warn(
+            "call refused",
+            log::kv("call_sid", info.native_id),
+            log::kv("why", describe(slot.error()))
+        );
+    }
+    return slot;
+}
+
+net::HttpResponse TwilioListener::send_to_media(
+    const net::HttpRequest& request, std::string token
+) {
     std::map<std::string, std::string> parameters;
-    parameters.emplace("token", std::move(*token));
+    parameters.emplace("token", std::move(token));
     // The media socket's handshake is Twilio's own: a trace of whoever relayed the webhook goes on
     // as a parameter.
     const auto traceparent = request.header("traceparent");
     if (trace::parse_traceparent(traceparent)) parameters.emplace("traceparent", traceparent);
     // https becomes wss, http ws.
     const auto base = public_base(request);
-    co_return twiml(connect_stream("ws" + base.substr(4) + "/ws", parameters));
+    return twiml(connect_stream("ws" + base.substr(4) + "/ws", parameters));
+}
+
+/// Whether there is a place is asked and not kept: the socket may come to anybody.
+net::HttpResponse TwilioListener::vouch(const net::HttpRequest& request, const CallInfo& info) {
+    if (!admit(info)) return refuse();
+    const auto expires = std::chrono::system_clock::now() + config_.token_ttl;
+    const Vouched call{info.native_id, info.from, info.to};
+    return send_to_media(request, make_voucher(config_.auth_token, call, expires));
+}
+
+Result<TwilioListener::Pending, std::string> TwilioListener::redeem_voucher(
+    const std::string& call_sid, const std::string& voucher
+) {
+    auto vouched = read_voucher(tokens_, call_sid, voucher, std::chrono::system_clock::now());
+    if (!vouched || !used_vouchers_.use(voucher, Clock::now())) {
+        return std::string{"the token is wrong, used or expired"};
+    }
+    Pending pending;
+    pending.info.via = "twilio";
+    pending.info.native_id = std::move(vouched->call_sid);
+    pending.info.from = std::move(vouched->from);
+    pending.info.to = std::move(vouched->to);
+    auto slot = admit(pending.info);
+    if (!slot) {
+        ++busy_;
+        return std::string{describe(slot.error())};
+    }
+    pending.slot = std::move(*slot);
+    return pending;
 }
 
 net::HttpResponse TwilioListener::refuse() {
@@ -358,7 +401,8 @@ net::HttpResponse TwilioListener::refuse() {
 // --- outgoing calls ---
 
 Dialer* TwilioListener::dialer() noexcept {
-    const bool able = rest_.usable() && !config_.public_url.empty();
+    // What Twilio says of a call may come to an instance that did not place it.
+    const bool able = rest_.usable() && !config_.public_url.empty() && !config_.any_instance;
     return able ? this : nullptr;
 }
 
@@ -513,6 +557,13 @@ asio::awaitable<void> TwilioListener::on_socket(
         ringing->stream_sid = started->stream_sid;
         ringing->changed.notify();
         co_return;
+    } else if (config_.any_instance) {
+        auto redeemed = redeem_voucher(started->call_sid, started->token);
+        if (redeemed.has_value()) {
+            pending = std::move(*redeemed);
+        } else {
+            problem = redeemed.error();
+        }
     } else {
         pending = pending_.redeem(started->call_sid, started->token, Clock::now());
         if (!pending) problem = "the token is wrong, used or expired";

@@ -9,6 +9,7 @@
 #include "transports/twilio/form.hpp"
 #include "transports/twilio/rest.hpp"
 #include "transports/twilio/token.hpp"
+#include "transports/twilio/voucher.hpp"
 
 #include <atomic>
 #include <memory>
@@ -30,6 +31,10 @@ namespace oavc::transports::twilio {
 /// being the shard on which the call waits; what becomes of the ringing it tells `/twilio/status`.
 /// A call of ours that nobody here waits for, such as one whose placing timed out, is hung up as
 /// soon as Twilio mentions it.
+///
+/// With `any_instance` the token is a voucher that every instance with the same auth token can
+/// check: nothing waits here between webhook and socket, and the socket's instance decides about
+/// the place. The webhook's answers busy while it has none itself.
 ///
 /// Routes are registered on the server at construction; start the server after it, stop the server
 /// after stop(). A call's admission slot waits with its token and is given back when it expires.
@@ -93,6 +98,14 @@ private:
     );
     asio::awaitable<net::HttpResponse> on_webhook(async::Shard& shard, net::HttpRequest request);
     net::HttpResponse refuse();
+    net::HttpResponse send_to_media(const net::HttpRequest& request, std::string token);
+    net::HttpResponse vouch(const net::HttpRequest& request, const CallInfo& info);
+    /// What another instance's webhook brought, and a place here; else what is wrong.
+    Result<Pending, std::string> redeem_voucher(
+        const std::string& call_sid, const std::string& voucher
+    );
+    /// A place for this call, unless we take none. Says so in the log.
+    Result<AdmissionSlot, Refusal> admit(const CallInfo& info);
     std::optional<net::HttpResponse> check_handshake(const net::HttpRequest& request);
     asio::awaitable<void> on_socket(
         async::Shard& shard, net::HttpRequest request, std::unique_ptr<net::WebSocket> socket
@@ -116,6 +129,7 @@ private:
     log::Logger log_;
     const RestClient rest_;
     TokenTable<Pending> pending_;
+    UsedVouchers used_vouchers_;
     std::vector<std::unique_ptr<Lane>> lanes_;        ///< the calls of each shard
     std::unique_ptr<async::TaskGroup> housekeeping_;  ///< on shard 0
 

@@ -233,5 +233,88 @@ TEST(TwilioListenerConfig, StartThrowsWithEveryProblem) {
     }
 }
 
+/// Another instance behind the same address, with places of its own.
+class TwilioAnyInstance : public TwilioCallTest {
+protected:
+    void SetUp() override {
+        config_.any_instance = true;
+        config_.public_url = "https://voice.example.test";
+        start();
+        net::HttpServer::Options options;
+        options.host = "127.0.0.1";
+        other_server_.emplace(pool_, options);
+        other_.emplace(config_, *other_server_, pool_, other_connector_);
+        other_server_->start();
+        other_->start();
+    }
+    void TearDown() override {
+        other_->stop();
+        other_server_->stop();
+        EXPECT_EQ(other_connector_.in_use(), 0u);
+    }
+    /// Shows the other instance the token that this one's webhook gave.
+    std::unique_ptr<FakeTwilio> shows_the_other(const std::string& token) {
+        auto settings = this->settings();
+        settings.port = other_server_->port();
+        auto there = std::make_unique<FakeTwilio>(shard_, settings);
+        EXPECT_EQ(ask(*there).status, 200);
+        there->use_token(token);
+        EXPECT_EQ(open(*there), error_code{});
+        return there;
+    }
+
+    Connector other_connector_;
+    std::optional<net::HttpServer> other_server_;
+    std::optional<TwilioListener> other_;
+};
+
+TEST_F(TwilioAnyInstance, TakesTheCallThatAnotherOnesWebhookAnswered) {
+    auto here = twilio();
+    EXPECT_EQ(ask(*here).status, 200);
+    EXPECT_EQ(connector_.in_use(), 0u) << "the place is taken where the socket comes";
+    auto there = shows_the_other(here->token());
+    live_until(*there, [this] { return other_connector_.calls() == 1; });
+    auto& call = *other_connector_.record(0);
+    EXPECT_EQ(call.info.native_id, settings().call_sid);
+    EXPECT_EQ(call.info.from, "+905321112233");
+    EXPECT_EQ(call.info.to, "+902125550100");
+    EXPECT_EQ(other_connector_.in_use(), 1u);
+    hang_up(*there, call);
+    EXPECT_EQ(connector_.calls(), 0u);
+}
+
+TEST_F(TwilioAnyInstance, TakesNoTokenTwice) {
+    auto here = twilio();
+    ask(*here);
+    auto there = shows_the_other(here->token());
+    live_until(*there, [this] { return other_connector_.calls() == 1; });
+    auto again = shows_the_other(here->token());
+    run(again->live_until_closed());
+    EXPECT_EQ(other_->stats().refused_sockets, 1u);
+    hang_up(*there, *other_connector_.record(0));
+    EXPECT_EQ(other_connector_.calls(), 1u);
+}
+
+TEST_F(TwilioAnyInstance, RefusesAtTheWebhookOrAtTheSocketWhenItIsFull) {
+    auto here = twilio();
+    ask(*here);
+    other_connector_.capacity = 0;
+    auto settings = this->settings();
+    settings.port = other_server_->port();
+    FakeTwilio webhook{shard_, settings};
+    EXPECT_THAT(ask(webhook).body, HasSubstr("<Reject"));
+    other_connector_.capacity = 1;
+    auto there = std::make_unique<FakeTwilio>(shard_, settings);
+    ask(*there);
+    other_connector_.capacity = 0;
+    there->use_token(here->token());
+    EXPECT_EQ(open(*there), error_code{});
+    run(there->live_until_closed());
+    EXPECT_EQ(other_->stats().busy, 2u);
+    EXPECT_EQ(other_connector_.calls(), 0u);
+}
+
+TEST_F(TwilioAnyInstance, PlacesNoCalls) { EXPECT_EQ(listener_->dialer(), nullptr); }
+
 }  // namespace
 }  // namespace oavc::transports::twilio

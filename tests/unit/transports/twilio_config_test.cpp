@@ -51,6 +51,11 @@ TEST(TwilioConfig, NamesEveryProblemAtOnceAndNoSecret) {
         )
     );
     config = good();
+    config.validate_signatures = false;
+    config.auth_token.clear();
+    config.any_instance = true;
+    EXPECT_THAT(config.validate(), ElementsAre(HasSubstr("any_instance needs auth_token")));
+    config = good();
     config.public_url = "voice.example.test";
     EXPECT_THAT(config.validate(), ElementsAre(HasSubstr("is not an http or https URL")));
     config.public_url = "wss://voice.example.test";
