@@ -41,6 +41,9 @@ std::optional<media::TelephoneEventType> events(
     return media::TelephoneEventType{{*type}, {audio.event_clock_rate}};
 }
 
+/// A caller who moves may have packets under way; a network keeps none for longer.
+constexpr auto straggling = 1s;
+
 net::UdpEndpoint for_socket(const net::UdpSocket& socket, const net::UdpEndpoint& to) noexcept {
     if (socket.local_endpoint().address().is_v4() || to.address().is_v6()) return to;
     return {ip::make_address_v6(ip::v4_mapped, to.address().to_v4()), to.port()};
@@ -93,6 +96,10 @@ void RtpLeg::apply_address(const sip::NegotiatedAudio& audio) {
     const auto stated = unicast(audio.remote_address, audio.remote_port);
     if (!stated || stated == stated_) return;
     // A first or another address. An old-style hold names none: what was learned stays.
+    if (pinned_ && remote_ != stated) {
+        left_ = remote_;
+        left_until_ = Clock::now() + straggling;
+    }
     stated_ = stated;
     remote_ = stated;
     remote_rtcp_ = unicast(audio.remote_rtcp_address, audio.remote_rtcp_port);
@@ -206,13 +213,14 @@ void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint&
             ++foreign_;
             return;
         }
-        if (source != remote_) {
+        const bool straggler = source == left_ && Clock::now() < left_until_;
+        if (source != remote_ && !straggler) {
             remote_ = source;
             // RTCP comes from next door unless it shows otherwise.
             remote_rtcp_ =
                 net::UdpEndpoint{source.address(), static_cast<std::uint16_t>(source.port() + 1)};
         }
-        pinned_ = true;
+        pinned_ = !straggler;
     }
     last_heard_ = Clock::now();
     receiver_->on_packet(plain, last_heard_, *this);

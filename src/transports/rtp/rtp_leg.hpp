@@ -33,7 +33,8 @@ namespace oavc::transports::rtp {
 /// Symmetric RTP (RFC 4961): audio goes to the SDP's address until the first valid RTP packet
 /// comes; where that came from is where audio goes from then on, which serves callers behind NAT.
 /// It is learned once and pinned: packets from elsewhere are counted and ignored. A new address in
-/// a re-INVITE opens it again. With SRTP a packet counts once it is authenticated.
+/// a re-INVITE opens it again; what was still on its way from the old one is heard, but pins
+/// nothing. With SRTP a packet counts once it is authenticated.
 ///
 /// Owner: the transport. Thread: the call's shard. Per packet and tick: no allocation.
 class RtpLeg final : private async::TickClient, private media::RtpSink {
@@ -139,7 +140,9 @@ private:
     std::optional<net::UdpEndpoint> stated_;  ///< in the caller's SDP
     std::optional<net::UdpEndpoint> remote_;
     std::optional<net::UdpEndpoint> remote_rtcp_;
-    bool pinned_{false};  ///< remote_ is where a valid packet came from
+    bool pinned_{false};                    ///< remote_ is where a valid packet came from
+    std::optional<net::UdpEndpoint> left_;  ///< pinned until the caller named another address
+    TimePoint left_until_{};                ///< what still comes from there pins nothing
     TimePoint last_heard_{};
     bool timed_out_{false};
     std::array<media::Sample, samples_in(frame_time, wideband)> frame_{};  ///< format_ of it

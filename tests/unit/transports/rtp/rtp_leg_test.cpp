@@ -208,6 +208,41 @@ TEST_F(RtpLegTest, AHoldWithoutAnAddressKeepsWhatWasLearned) {
     leg->detach();
 }
 
+TEST_F(RtpLegTest, WhatIsUnderWayWhenTheCallerMovesDoesNotDrawUsBack) {
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    peer.send(packet(1), leg->port());
+    run_ticks(2);
+    const UdpPeer moved;
+    apply("127.0.0.1", moved.port());
+    peer.send(packet(2), leg->port());
+    run_ticks(2);
+    EXPECT_EQ(leg->stats().received, 2u) << "it is heard";
+    EXPECT_EQ(leg->remote()->port(), moved.port());
+    moved.send(packet(3), leg->port());
+    run_ticks(2);
+    EXPECT_TRUE(leg->is_pinned());
+    EXPECT_EQ(leg->remote()->port(), moved.port());
+    EXPECT_EQ(leg->stats().received, 3u);
+    leg->detach();
+}
+
+TEST_F(RtpLegTest, WhoStaysWhereHeWasInSpiteOfANewAddressIsFoundAgain) {
+    apply("192.0.2.1", 4000);  // what the caller believes, behind NAT
+    leg->attach(session);
+    peer.send(packet(1), leg->port());
+    run_ticks(2);
+    apply("192.0.2.1", 4002);
+    std::uint16_t sequence = 2;
+    for (int i = 0; i < 20 && !leg->is_pinned(); ++i) {
+        run_ticks(10);
+        peer.send(packet(sequence++), leg->port());
+    }
+    EXPECT_TRUE(leg->is_pinned());
+    EXPECT_EQ(leg->remote()->port(), peer.port());
+    leg->detach();
+}
+
 TEST_F(RtpLegTest, OnlyAnAudiblePacketPinsTheAddress) {
     apply("127.0.0.1", peer.port());
     leg->attach(session);
