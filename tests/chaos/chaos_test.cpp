@@ -17,6 +17,7 @@
 #include "services/llm/llama.hpp"
 #include "services/stt/vosk.hpp"
 #include "services/tts/piper.hpp"
+#include "support/comes_true.hpp"
 #include "support/fake_llama.hpp"
 #include "support/fake_piper.hpp"
 #include "support/fake_services.hpp"
@@ -422,13 +423,7 @@ struct Fault {
 
 /// Waits until a provider's breaker is in `state`. False: it is not within `limit`.
 bool comes_to(CircuitBreaker::State state, const Provider& provider, Clock::duration limit) {
-    constexpr milliseconds poll_interval{10};  // breakers do not tell of their changes
-    const auto give_up = Clock::now() + limit;
-    while (provider.snapshot().breaker != state) {
-        if (Clock::now() > give_up) return false;
-        std::this_thread::sleep_for(poll_interval);
-    }
-    return true;
+    return test::comes_true([&] { return provider.snapshot().breaker == state; }, limit);
 }
 
 void print_row(

@@ -343,7 +343,8 @@ private:
             }
             if (hasty_ && document.at("method").as_string() == "ua_session_client_start") {
                 ring(dialled_);
-                std::this_thread::sleep_for(std::chrono::milliseconds{20});
+                constexpr std::chrono::milliseconds lead_of_the_event{20};
+                std::this_thread::sleep_for(lead_of_the_event);
             }
             mi_.send(boost::json::serialize(response), got->port);
             changed_.notify_all();

@@ -8,6 +8,7 @@
 #include "async/deadline.hpp"
 #include "base/base64.hpp"
 #include "net/http_client.hpp"
+#include "support/comes_true.hpp"
 #include "support/scripted_http_server.hpp"
 #include "transports/twilio/form.hpp"
 #include "transports/twilio/media_protocol.hpp"
@@ -24,7 +25,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 #include <vector>
 
@@ -226,10 +226,10 @@ public:
             auto reading = socket_->read();
             const auto message = co_await async::with_deadline(std::move(reading), milliseconds{2});
             const TimePoint now = Clock::now();
-            echo(playback.advance(now));
+            if (!deaf_) echo(playback.advance(now));
             if (message.has_value()) {
                 on_message(*message);
-                echo(playback.advance(now));
+                if (!deaf_) echo(playback.advance(now));
             } else if (message.error() != asio::error::timed_out) {
                 closed_ = true;
                 close_error_ = message.error();
@@ -241,6 +241,9 @@ public:
 
     asio::awaitable<void> close() { return socket_->close(1000, ""); }
     void vanish() { socket_.reset(); }
+
+    /// From now on it plays nothing and echoes no marks: a carrier whose media path has died.
+    void go_deaf() { deaf_ = true; }
 
     bool closed() const { return closed_; }
     const error_code& close_error() const { return close_error_; }
@@ -324,6 +327,7 @@ private:
     transports::twilio::StreamParser parser_;
     TimePoint began_{};
     bool closed_{false};
+    bool deaf_{false};
     error_code close_error_;
     std::size_t senseless_{0};
     std::size_t marks_{0};
@@ -373,12 +377,7 @@ public:
     }
     /// False when fewer requests came within 10 s.
     bool wait_for(std::size_t requests) const {
-        const auto limit = std::chrono::steady_clock::now() + std::chrono::seconds{10};
-        while (count() < requests) {
-            if (std::chrono::steady_clock::now() > limit) return false;
-            std::this_thread::sleep_for(std::chrono::milliseconds{2});
-        }
-        return true;
+        return comes_true([&] { return count() >= requests; }, std::chrono::seconds{10});
     }
 
 private:

@@ -3,6 +3,7 @@
 #include "app/server.hpp"
 #include "base/random.hpp"
 #include "config/load.hpp"
+#include "support/comes_true.hpp"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -17,7 +18,6 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
-#include <thread>
 #include <utility>
 
 namespace oavc::test {
@@ -101,12 +101,7 @@ public:
 
     /// False when calls are left after `limit`.
     bool calls_end_within(std::chrono::steady_clock::duration limit) const {
-        const auto deadline = std::chrono::steady_clock::now() + limit;
-        while (server_->active_calls() > 0) {
-            if (std::chrono::steady_clock::now() > deadline) return false;
-            std::this_thread::yield();
-        }
-        return true;
+        return comes_true([this] { return server_->active_calls() == 0; }, limit);
     }
 
 private:

@@ -316,7 +316,8 @@ TEST_F(FailoverLlmTest, WithoutHistoryNobodyIsHedged) {
     one.hold = true;
     auto reply = session->ask(question());
     auto late = [](FakeLlm& llm) -> asio::awaitable<void> {
-        co_await async::sleep_for(100ms);
+        constexpr auto long_after_a_hedge = 100ms;
+        co_await async::sleep_for(long_after_a_hedge);
         llm.release();
     };
     asio::co_spawn(shard.context(), late(one), asio::detached);

@@ -2,6 +2,7 @@
 
 #include "async/deadline.hpp"
 #include "services/errors.hpp"
+#include "support/comes_true.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,6 +17,7 @@
 namespace oavc::services {
 namespace {
 
+using test::comes_true;
 using testing::HasSubstr;
 using State = CircuitBreaker::State;
 
@@ -67,15 +69,6 @@ protected:
     ~HealthTest() override {
         if (monitor) monitor->stop();
         shard.drain_and_join();
-    }
-    template <class F>
-    static bool comes_true(F condition) {
-        const auto give_up = Clock::now() + 30s;
-        while (!condition()) {
-            if (Clock::now() > give_up) return false;
-            std::this_thread::sleep_for(1ms);
-        }
-        return true;
     }
 };
 
@@ -131,11 +124,12 @@ TEST_F(HealthTest, ABrokenProviderThatAnswersAgainMayBeTriedBeforeItsTime) {
 TEST_F(HealthTest, ABusyProviderIsNotProbed) {
     start(100ms);
     EXPECT_TRUE(monitor->wait_for_first_answers(30s));
+    constexpr auto between_turns = 5ms;
     const int before = stt.probes;
     const auto until = Clock::now() + 400ms;
     while (Clock::now() < until) {
         stt.provider->begin(Clock::now())->responded(10ms);
-        std::this_thread::sleep_for(5ms);
+        std::this_thread::sleep_for(between_turns);
     }
     EXPECT_EQ(stt.probes, before);
     EXPECT_TRUE(comes_true([&] { return llm.probes >= 3; })) << "an idle one is";
