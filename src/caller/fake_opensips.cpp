@@ -1,27 +1,15 @@
 #include "caller/fake_opensips.hpp"
 
 #include "base/random.hpp"
-#include "caller/errors.hpp"
-
-#include <boost/json/array.hpp>
-#include <boost/json/serialize.hpp>
-#include <boost/json/stream_parser.hpp>
-#include <boost/json/value.hpp>
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <array>
-#include <charconv>
 #include <ctime>
-#include <limits>
-#include <system_error>
 #include <utility>
-#include <vector>
+
+// The calls and their events.
 
 namespace oavc::caller {
-
-namespace json = boost::json;
 
 namespace {
 
@@ -62,470 +50,7 @@ void append_string(std::string& out, std::string_view text) {
     out += '"';
 }
 
-/// "Thu Jan  1 00:00:00 1970", as ctime(3) prints.
-std::string date(std::chrono::system_clock::time_point at) {
-    const std::time_t seconds = std::chrono::system_clock::to_time_t(at);
-    std::tm parts{};
-    ::gmtime_r(&seconds, &parts);
-    std::array<char, 64> text{};
-    const auto size = std::strftime(text.data(), text.size(), "%a %b %e %H:%M:%S %Y", &parts);
-    return {text.data(), size};
-}
-
-/// A parameter as text: strings, and numbers where a string is wanted.
-std::string text_of(const json::object& params, std::string_view name) {
-    const auto* value = params.if_contains(name);
-    if (value == nullptr) return {};
-    if (value->is_string()) return std::string{value->get_string()};
-    return json::serialize(*value);
-}
-
-/// A parameter as integer: numbers, and numeric strings.
-std::optional<std::int64_t> number_of(const json::object& params, std::string_view name) {
-    const auto* value = params.if_contains(name);
-    if (value == nullptr) return std::nullopt;
-    if (value->is_int64()) return value->get_int64();
-    if (value->is_uint64()) return std::numeric_limits<std::int64_t>::max();
-    if (!value->is_string()) return std::nullopt;
-    const std::string_view text{value->get_string()};
-    std::int64_t number = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return number;
-}
-
-/// The value of a header line "Name: value" among CRLF-separated lines.
-std::string header_value(std::string_view headers, std::string_view name) {
-    while (!headers.empty()) {
-        const auto end = std::min(headers.find("\r\n"), headers.size());
-        const auto line = headers.substr(0, end);
-        headers.remove_prefix(std::min(end + 2, headers.size()));
-        const auto colon = line.find(':');
-        if (colon == std::string_view::npos || line.substr(0, colon) != name) continue;
-        const auto begin = line.find_first_not_of(' ', colon + 1);
-        return begin == std::string_view::npos ? std::string{} : std::string{line.substr(begin)};
-    }
-    return {};
-}
-
 }  // namespace
-
-struct FakeOpenSips::Answer {
-    json::value result;  ///< when `code` is 0
-    int code{0};
-    std::string_view message;
-    std::string_view data;
-
-    static Answer ok() { return {"OK", 0, {}, {}}; }
-    static Answer error(int code, std::string_view message, std::string_view data = {}) {
-        return {nullptr, code, message, data};
-    }
-    static Answer invalid(std::string_view data) { return error(-32602, "Invalid params", data); }
-};
-
-FakeOpenSips::FakeOpenSips(TimePoint started)
-    : started_{started}, up_since_{date(std::chrono::system_clock::now())} {}
-
-std::optional<std::string> FakeOpenSips::on_mi(std::string_view request, TimePoint now) {
-    if (request.empty()) return std::nullopt;
-    json::stream_parser parser;
-    boost::system::error_code error;
-    parser.write_some(request.data(), request.size(), error);  // what follows the value is ignored
-    if (error || !parser.done()) return "400 Parse_error";
-    const json::value value = parser.release();
-
-    const auto* const call = value.if_object();
-    json::value id = nullptr;
-    bool wants_answer = true;
-    if (call != nullptr) {
-        const auto* const given = call->if_contains("id");
-        wants_answer = given != nullptr;
-        if (given != nullptr) id = *given;
-        if (id.is_object() || id.is_array()) return "500 Internal error";
-        if (id.is_int64()) {
-            id = std::min<std::int64_t>(id.get_int64(), std::numeric_limits<std::int32_t>::max());
-        }
-    }
-    const auto* const version = call == nullptr ? nullptr : call->if_contains("jsonrpc");
-    const auto* const method = call == nullptr ? nullptr : call->if_contains("method");
-    const auto* const params = call == nullptr ? nullptr : call->if_contains("params");
-    const bool valid = version != nullptr && version->is_string() &&
-                       version->get_string() == "2.0" && method != nullptr && method->is_string() &&
-                       (params == nullptr || params->is_object() || params->is_array());
-
-    Answer answer;
-    if (!valid) {
-        answer = Answer::error(-32600, "Invalid Request");
-    } else {
-        json::object named;
-        if (params != nullptr && params->is_object()) named = params->get_object();
-        if (params != nullptr && params->is_array()) {
-            // Positions in the order of the documentation; only these two are worth it here.
-            static constexpr std::array<std::string_view, 3> names{"event", "socket", "expire"};
-            const auto& list = params->get_array();
-            for (std::size_t i = 0; i < list.size() && i < names.size(); ++i)
-                named[names[i]] = list[i];
-        }
-        answer = dispatch(std::string_view{method->get_string()}, named, now);
-    }
-    if (!wants_answer) return std::nullopt;
-
-    // Written by hand: the order of members is that of OpenSIPS.
-    std::string out = R"({"jsonrpc":"2.0",)";
-    if (answer.code == 0) {
-        out += "\"result\":" + json::serialize(answer.result);
-    } else {
-        out += fmt::format(R"("error":{{"code":{},"message":"{}")", answer.code, answer.message);
-        if (!answer.data.empty()) out += fmt::format(R"(,"data":"{}")", answer.data);
-        out += '}';
-    }
-    out += ",\"id\":" + json::serialize(id) + '}';
-    return out;
-}
-
-namespace {
-
-using Names = std::vector<std::string_view>;
-
-/// What MI says about a set of parameter names; empty when it is fine.
-std::string_view wrong_names(
-    const json::object& params, const Names& mandatory, const Names& optional
-) {
-    for (const auto name : mandatory) {
-        if (!params.contains(name)) return "Too few or too many parameters";
-    }
-    for (const auto& [key, value] : params) {
-        const auto is = [&key = key](std::string_view name) { return name == key; };
-        if (std::none_of(mandatory.begin(), mandatory.end(), is) &&
-            std::none_of(optional.begin(), optional.end(), is)) {
-            return "Named parameters do not match";
-        }
-    }
-    if (params.contains("content_type") && !params.contains("body")) {
-        return "Named parameters do not match";
-    }
-    return {};
-}
-
-std::string_view null_parameter(const json::object& params) {
-    for (const auto& [key, value] : params) {
-        if (value.is_string() || value.is_number()) continue;
-        if (key == "reason") return "Bad type for parameter 'reason'";
-        if (key == "body") return "Bad type for parameter 'body'";
-        return "Bad type for parameter 'key'";
-    }
-    return {};
-}
-
-}  // namespace
-
-FakeOpenSips::Answer FakeOpenSips::dispatch(
-    std::string_view method, const json::object& params, TimePoint now
-) {
-    struct Command {
-        std::string_view name;
-        Names mandatory;
-        Names optional;
-        Answer (*run)(FakeOpenSips&, const json::object&, TimePoint);
-    };
-    static const std::array commands{
-        Command{
-            "event_subscribe",
-            {"event", "socket"},
-            {"expire"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint t) {
-                return self.subscribe(p, t);
-            }},
-        Command{
-            "subscribers_list",
-            {},
-            {"event"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint t) {
-                return self.list_subscribers(p, t);
-            }},
-        Command{
-            "ua_session_reply",
-            {"key", "method", "code", "reason"},
-            {"body", "content_type", "extra_headers"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint t) {
-                return self.reply(p, t);
-            }},
-        Command{
-            "ua_session_update",
-            {"key", "method"},
-            {"body", "content_type", "extra_headers"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint t) {
-                return self.update(p, t);
-            }},
-        Command{
-            "ua_session_terminate",
-            {"key"},
-            {"extra_headers"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint) { return self.terminate(p); }},
-        Command{
-            "ua_session_list",
-            {},
-            {"key"},
-            [](FakeOpenSips& self, const json::object& p, TimePoint) {
-                return self.list_sessions(p);
-            }},
-        Command{
-            "b2be_list",
-            {},
-            {},
-            [](FakeOpenSips& self, const json::object& p, TimePoint) {
-                return self.list_sessions(p);
-            }},
-        Command{
-            "version",
-            {},
-            {},
-            [](FakeOpenSips&, const json::object&, TimePoint) {
-                return Answer{
-                    json::object{{"Server", "OpenSIPS (3.6.8 (x86_64/linux))"}}, 0, {}, {}};
-            }},
-        Command{
-            "uptime",
-            {},
-            {},
-            [](FakeOpenSips& self, const json::object&, TimePoint t) {
-                const auto up = std::chrono::duration_cast<std::chrono::seconds>(t - self.started_);
-                return Answer{
-                    json::object{
-                        {"Now", date(std::chrono::system_clock::now())},
-                        {"Up since", self.up_since_},
-                        {"Up time", fmt::format("{} [sec]", up.count())},
-                    },
-                    0,
-                    {},
-                    {}};
-            }},
-    };
-    const auto command = std::find_if(commands.begin(), commands.end(), [method](const Command& c) {
-        return c.name == method;
-    });
-    if (command == commands.end()) return Answer::error(-32601, "Method not found");
-    const auto wrong = wrong_names(params, command->mandatory, command->optional);
-    if (!wrong.empty()) return Answer::invalid(wrong);
-    const auto null = null_parameter(params);
-    if (!null.empty()) return Answer::invalid(null);
-    return command->run(*this, params, now);
-}
-
-FakeOpenSips::Answer FakeOpenSips::subscribe(const json::object& params, TimePoint now) {
-    const std::string socket = text_of(params, "socket");
-    const bool has_port = std::count(socket.begin(), socket.end(), ':') >= 2;
-    if (text_of(params, "event") != "E_UA_SESSION" || !socket.starts_with("udp:") || !has_port) {
-        return Answer::error(400, "Bad parameter value");
-    }
-    std::chrono::seconds expire{3600};
-    if (params.contains("expire")) {
-        const auto given = number_of(params, "expire");
-        if (!given) return Answer::invalid("Bad type for parameter 'expire'");
-        if (*given < 0) return Answer::invalid("Negative expire value");
-        expire = std::chrono::seconds{*given};
-    }
-    const auto known =
-        std::find_if(subscribers_.begin(), subscribers_.end(), [&socket](const Subscriber& s) {
-            return s.socket == socket;
-        });
-    if (known != subscribers_.end()) {
-        known->expire = expire;
-        known->since = now;
-    } else if (subscribers_.size() < max_subscribers) {
-        subscribers_.push_back({socket, expire, now});
-    } else {
-        return Answer::error(500, "Internal error");
-    }
-    return Answer::ok();
-}
-
-FakeOpenSips::Answer FakeOpenSips::list_subscribers(const json::object& params, TimePoint now)
-    const {
-    json::array list;
-    for (const Subscriber& subscriber : subscribers_) {
-        const auto left = std::chrono::duration_cast<std::chrono::seconds>(
-            subscriber.since + subscriber.expire - now
-        );
-        if (left.count() < 0) continue;
-        list.push_back({
-            {"socket", subscriber.socket},
-            {"expire", subscriber.expire.count()},
-            {"ttl", left.count() > 0 ? json::value(left.count()) : json::value("expired")},
-        });
-    }
-    json::object event;
-    if (!list.empty()) {
-        event = {{"name", "E_UA_SESSION"}, {"id", 6}, {"Subscribers", std::move(list)}};
-    }
-    if (params.contains("event")) return {json::object{{"Event", std::move(event)}}, 0, {}, {}};
-    json::array events;
-    if (!event.empty()) events.emplace_back(std::move(event));
-    return {json::object{{"Events", std::move(events)}}, 0, {}, {}};
-}
-
-bool FakeOpenSips::has_subscriber(TimePoint now) const {
-    return std::any_of(subscribers_.begin(), subscribers_.end(), [now](const Subscriber& s) {
-        return s.since + s.expire >= now;
-    });
-}
-
-FakeOpenSips::Answer FakeOpenSips::reply(const json::object& params, TimePoint now) {
-    const auto code = number_of(params, "code");
-    if (!code) return Answer::invalid("Bad type for parameter 'code'");
-    const auto found = sessions_.find(text_of(params, "key"));
-    const auto failed = Answer::error(500, "Failed to send reply");
-    if (found == sessions_.end()) return failed;
-    Session& session = found->second;
-    const std::string method = text_of(params, "method");
-    if (session.pending != method) {
-        return *code == session.last_code ? Answer::ok() : failed;
-    }
-    Outcome outcome;
-    outcome.key = found->first;
-    outcome.code = static_cast<int>(std::clamp<std::int64_t>(*code, 0, 999));
-    outcome.reason = text_of(params, "reason");
-    outcome.body = text_of(params, "body");
-    session.last_code = outcome.code;
-    if (outcome.code < 200) {
-        if (method == "INVITE" && session.state == State::fresh) session.state = State::early;
-        outcome.kind = Outcome::Kind::provisional;
-        outcomes_.push_back(std::move(outcome));
-        return Answer::ok();
-    }
-    on_final_reply(found, outcome, method, now);
-    return Answer::ok();
-}
-
-void FakeOpenSips::on_final_reply(
-    Sessions::iterator found, const Outcome& given, const std::string& method, TimePoint now
-) {
-    Session& session = found->second;
-    Outcome outcome = given;
-    session.pending.clear();
-    const bool success = outcome.code < 300;
-    if (method != "INVITE") {
-        outcome.kind = Outcome::Kind::request_answered;
-        outcomes_.push_back(outcome);
-        if (method == "NOTIFY" && session.notify_final) notify(found->first, session, true, now);
-        return;
-    }
-    if (session.state == State::modified) {
-        session.state = State::established;
-        outcome.kind =
-            success ? Outcome::Kind::reinvite_answered : Outcome::Kind::reinvite_rejected;
-    } else {
-        session.state = success ? State::confirmed : State::over;
-        outcome.kind = success ? Outcome::Kind::answered : Outcome::Kind::rejected;
-    }
-    outcomes_.push_back(std::move(outcome));
-}
-
-FakeOpenSips::Answer FakeOpenSips::update(const json::object& params, TimePoint now) {
-    const auto found = sessions_.find(text_of(params, "key"));
-    const auto failed = Answer::error(500, "Failed to send sequential request");
-    if (found == sessions_.end()) return failed;
-    Session& session = found->second;
-    const std::string& key = found->first;
-    const std::string method = text_of(params, "method");
-    if (session.state < State::confirmed || session.state == State::over) return failed;
-    // The defect of 3.6.8: extra_headers without a body never reach the message.
-    const std::string headers =
-        params.contains("body") ? text_of(params, "extra_headers") : std::string{};
-
-    if (const auto refusal = refusals_.extract(method); !refusal.empty()) {
-        raise(key, "REJECTED", refusal.mapped(), "Refused", method, "", "", {}, now);
-        return Answer::ok();
-    }
-    if (method == "BYE") {
-        raise(key, "ANSWERED", 200, "OK", "BYE", "", "", {}, now);
-        outcomes_.push_back({Outcome::Kind::hung_up, key, 200, "BYE", {}});
-        sessions_.erase(found);
-        return Answer::ok();
-    }
-    if (method == "REFER") {
-        const std::string target = header_value(headers, "Refer-To");
-        if (target.empty()) {
-            raise(key, "REJECTED", 400, "Bad Request", "REFER", "", "", {}, now);
-            return Answer::ok();
-        }
-        raise(key, "ANSWERED", 202, "Accepted", "REFER", "", "", {}, now);
-        outcomes_.push_back({Outcome::Kind::transfer, key, 202, "REFER", target});
-        notify(key, session, false, now);
-        return Answer::ok();
-    }
-    const std::string body = text_of(params, "body");
-    if (method == "INVITE") {
-        // OpenSIPS sends no second INVITE into one that is still open (RFC 3261 §14.1).
-        if (session.pending == "INVITE") return failed;
-        outcomes_.push_back({Outcome::Kind::held, key, 200, "INVITE", body});
-    } else if (method == "INFO") {
-        const auto at = body.find('=');
-        const auto digit = at == std::string::npos ? std::string{} : body.substr(at + 1, 1);
-        outcomes_.push_back({Outcome::Kind::key, key, 200, "INFO", digit});
-    }
-    // The phone says yes to everything, with its own SDP to a re-INVITE.
-    raise(
-        key, "ANSWERED", 200, "OK", method, method == "INVITE" ? session.call.sdp : "", "", {}, now
-    );
-    return Answer::ok();
-}
-
-FakeOpenSips::Answer FakeOpenSips::terminate(const json::object& params) {
-    const auto found = sessions_.find(text_of(params, "key"));
-    const auto failed = Answer::error(500, "Failed to terminate session");
-    if (found == sessions_.end()) return failed;
-    const Session& session = found->second;
-    const bool unanswered = session.state < State::confirmed;
-    if (unanswered && !session.cancelled) return failed;
-    if (unanswered) {
-        outcomes_.push_back({Outcome::Kind::rejected, found->first, 408, "Request Timeout", {}});
-    } else if (session.state != State::over) {
-        outcomes_.push_back({Outcome::Kind::hung_up, found->first, 200, "BYE", {}});
-    }
-    sessions_.erase(found);
-    return Answer::ok();
-}
-
-FakeOpenSips::Answer FakeOpenSips::list_sessions(const json::object& params) const {
-    const auto element = [](const std::string& key, const Session& session) {
-        const auto contact =
-            fmt::format("sip:{}@{}:5070", session.call.from_user, session.call.host);
-        json::object out{
-            {"dlg", 1},
-            {"logic_key", ""},
-            {"mod_name", "b2b_entities"},
-            {"state", static_cast<int>(session.state)},
-            {"last_invite_cseq", 1},
-            {"last_method", 0},
-        };
-        if (session.last_code != 0) out["last_reply_code"] = session.last_code;
-        out["db_flag"] = 2;
-        out["ruri"] = fmt::format("sip:{}@{}:5060", session.call.to_user, session.call.host);
-        out["callid"] = session.call_id;
-        out["from"] = "\"Test caller\"";
-        out["from_uri"] = contact;
-        out["from_tag"] = session.from_tag;
-        out["to"] = "";
-        out["to_uri"] = out["ruri"];
-        out["to_tag"] = key;
-        out["cseq"] = json::object{{"caller", session.cseq}, {"callee", 1}};
-        out["contact"] = json::object{{"caller", contact}, {"callee", ""}};
-        out["send_sock"] = session.call.host;
-        return out;
-    };
-    if (params.contains("key")) {
-        const std::string key = text_of(params, "key");
-        if (!key.starts_with("B2B.")) return Answer::error(400, "Bad format for b2b key");
-        const auto found = sessions_.find(key);
-        if (found == sessions_.end()) return Answer::error(404, "Entity not found");
-        return {element(found->first, found->second), 0, {}, {}};
-    }
-    json::array list;
-    for (const auto& [key, session] : sessions_)
-        list.emplace_back(element(key, session));
-    return {std::move(list), 0, {}, {}};
-}
 
 void FakeOpenSips::raise(
     const std::string& key,
@@ -542,7 +67,11 @@ void FakeOpenSips::raise(
     append_string(data, key);
     data += ",\"event_type\":";
     append_string(data, type);
-    data += fmt::format(R"(,"entity_type":"UAS","status":{},"reason":)", status);
+    const auto session = sessions_.find(key);
+    const bool outgoing = session != sessions_.end() && session->second.outgoing;
+    data += fmt::format(
+        R"(,"entity_type":"{}","status":{},"reason":)", outgoing ? "UAC" : "UAS", status
+    );
     if (reason.empty()) {
         data += "null";
     } else {
@@ -594,7 +123,7 @@ void FakeOpenSips::raise_request(
         call.from_user,
         session.from_tag,
         call.to_user,
-        initial || method == "CANCEL" ? "" : ";tag=" + key,
+        initial || method == "CANCEL" ? "" : ";tag=" + session.to_tag,
         session.call_id,
         method
     );
@@ -611,11 +140,15 @@ void FakeOpenSips::raise_request(
     );
 }
 
-std::string FakeOpenSips::invite(Invite call, TimePoint now) {
+std::string FakeOpenSips::new_key() {
     ++calls_;
-    const auto key =
-        fmt::format("B2B.{}.{}.{}.{}", calls_ % 512, calls_, std::time(nullptr), random_u32());
+    return fmt::format("B2B.{}.{}.{}.{}", calls_ % 512, calls_, std::time(nullptr), random_u32());
+}
+
+std::string FakeOpenSips::invite(Invite call, TimePoint now) {
+    const auto key = new_key();
     Session session;
+    session.to_tag = key;
     session.call = std::move(call);
     session.call_id = fmt::format("{}@{}", random_hex(8), session.call.host);
     session.from_tag = random_hex(6);
@@ -624,6 +157,61 @@ std::string FakeOpenSips::invite(Invite call, TimePoint now) {
     Session& kept = placed->second;
     raise_request(key, kept, "NEW", "INVITE", "application/sdp", kept.call.sdp, {}, now);
     return key;
+}
+
+void FakeOpenSips::reply_event(
+    const std::string& key,
+    const Session& session,
+    std::string_view type,
+    int status,
+    std::string_view reason,
+    std::string_view body,
+    TimePoint now
+) {
+    const Invite& call = session.call;
+    const auto headers = fmt::format(
+        "Via: SIP/2.0/UDP {0}:5060;branch=z9hG4bK-{1}\r\n"
+        "From: <sip:{2}@{0}:5060>;tag={1}\r\n"
+        "To: <sip:{3}@{0}:5070>;tag={4}\r\n"
+        "Call-ID: {5}\r\n"
+        "CSeq: 2 INVITE\r\n"
+        "Contact: <sip:{3}@{0}:5070>\r\n"
+        "{6}Content-Length: {7}\r\n",
+        call.host,
+        session.to_tag,
+        call.to_user,
+        call.from_user,
+        session.from_tag,
+        session.call_id,
+        body.empty() ? "" : "Content-Type: application/sdp\r\n",
+        body.size()
+    );
+    raise(key, type, status, reason, "INVITE", body, headers, {}, now);
+}
+
+void FakeOpenSips::ring(const std::string& key, TimePoint now) {
+    const auto found = sessions_.find(key);
+    if (found == sessions_.end() || found->second.state >= State::confirmed) return;
+    found->second.state = State::early;
+    reply_event(key, found->second, "EARLY", 180, "Ringing", {}, now);
+}
+
+void FakeOpenSips::answer(const std::string& key, std::string sdp, TimePoint now) {
+    const auto found = sessions_.find(key);
+    if (found == sessions_.end() || found->second.state >= State::confirmed) return;
+    Session& session = found->second;
+    session.state = State::established;  // without flag d OpenSIPS sends the ACK itself
+    session.call.sdp = std::move(sdp);
+    reply_event(key, session, "ANSWERED", 200, "OK", session.call.sdp, now);
+}
+
+void FakeOpenSips::refuse(
+    const std::string& key, int code, std::string_view reason, TimePoint now
+) {
+    const auto found = sessions_.find(key);
+    if (found == sessions_.end() || found->second.state >= State::confirmed) return;
+    reply_event(key, found->second, "REJECTED", code, reason, {}, now);
+    sessions_.erase(found);  // with uac_auth.so loaded
 }
 
 void FakeOpenSips::ack(const std::string& key) {
@@ -686,81 +274,34 @@ void FakeOpenSips::notify(const std::string& key, Session& session, bool final, 
     );
 }
 
+void FakeOpenSips::on_final_reply(
+    Sessions::iterator found, const Outcome& given, const std::string& method, TimePoint now
+) {
+    Session& session = found->second;
+    Outcome outcome = given;
+    session.pending.clear();
+    const bool success = outcome.code < 300;
+    if (method != "INVITE") {
+        outcome.kind = Outcome::Kind::request_answered;
+        outcomes_.push_back(outcome);
+        if (method == "NOTIFY" && session.notify_final) notify(found->first, session, true, now);
+        return;
+    }
+    if (session.state == State::modified) {
+        session.state = State::established;
+        outcome.kind =
+            success ? Outcome::Kind::reinvite_answered : Outcome::Kind::reinvite_rejected;
+    } else {
+        session.state = success ? State::confirmed : State::over;
+        outcome.kind = success ? Outcome::Kind::answered : Outcome::Kind::rejected;
+    }
+    outcomes_.push_back(std::move(outcome));
+}
+
 std::vector<FakeOpenSips::Event> FakeOpenSips::take_events() { return std::exchange(events_, {}); }
 
 std::vector<FakeOpenSips::Outcome> FakeOpenSips::take_outcomes() {
     return std::exchange(outcomes_, {});
-}
-
-Result<SdpAnswer, ParseError> parse_sdp_answer(std::string_view sdp) {
-    SdpAnswer answer;
-    bool in_audio = false;
-    bool seen_audio = false;
-    std::string_view rest = sdp;
-    while (!rest.empty()) {
-        const auto end = std::min(rest.find('\n'), rest.size());
-        std::string_view line = rest.substr(0, end);
-        const auto offset = static_cast<std::size_t>(line.data() - sdp.data());
-        rest.remove_prefix(std::min(end + 1, rest.size()));
-        if (line.ends_with('\r')) line.remove_suffix(1);
-        if (line.starts_with("m=")) {
-            in_audio = !seen_audio && line.starts_with("m=audio ");
-            if (!in_audio) continue;
-            seen_audio = true;
-            // m=audio <port> <profile> <payload type> …
-            line.remove_prefix(8);
-            const auto [after_port, port_error] =
-                std::from_chars(line.data(), line.data() + line.size(), answer.port);
-            line.remove_prefix(static_cast<std::size_t>(after_port - line.data()));
-            const auto profile = line.find(" RTP/AVP ");
-            if (port_error != std::errc{} || profile != 0) {
-                return ParseError{
-                    CallerErrc::bad_sdp, offset, "the answer's audio line is not RTP/AVP"};
-            }
-            if (answer.port == 0) {
-                return ParseError{CallerErrc::bad_sdp, offset, "the answer refuses the audio line"};
-            }
-            line.remove_prefix(9);
-            const auto parsed =
-                std::from_chars(line.data(), line.data() + line.size(), answer.payload_type);
-            if (parsed.ec != std::errc{} ||
-                (answer.payload_type != 0 && answer.payload_type != 8)) {
-                return ParseError{
-                    CallerErrc::bad_sdp, offset, "the answer chose a codec that was not offered"};
-            }
-        } else if (line.starts_with("c=IN IP4 ") || line.starts_with("c=IN IP6 ")) {
-            if (in_audio || !seen_audio) answer.address = line.substr(9);
-        }
-    }
-    if (!seen_audio) return ParseError{CallerErrc::bad_sdp, 0, "the answer has no audio line"};
-    if (answer.address.empty())
-        return ParseError{CallerErrc::bad_sdp, 0, "the answer has no c= line"};
-    return answer;
-}
-
-std::string make_sdp_offer(
-    std::string_view address, std::uint16_t port, std::uint32_t version, std::string_view direction
-) {
-    const std::string_view family = address.find(':') == std::string_view::npos ? "IP4" : "IP6";
-    return fmt::format(
-        "v=0\r\n"
-        "o=caller 100 {2} IN {4} {0}\r\n"
-        "s=-\r\n"
-        "c=IN {4} {0}\r\n"
-        "t=0 0\r\n"
-        "m=audio {1} RTP/AVP 0 8 101\r\n"
-        "a=rtpmap:0 PCMU/8000\r\n"
-        "a=rtpmap:8 PCMA/8000\r\n"
-        "a=rtpmap:101 telephone-event/8000\r\n"
-        "a=fmtp:101 0-15\r\n"
-        "a=ptime:20\r\n"
-        "a={3}\r\n",
-        address,
-        port,
-        version,
-        direction,
-        family
-    );
 }
 
 }  // namespace oavc::caller

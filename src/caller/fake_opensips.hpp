@@ -1,6 +1,5 @@
 #pragma once
 
-#include "base/result.hpp"
 #include "base/time.hpp"
 
 #include <boost/json/object.hpp>
@@ -53,6 +52,9 @@ public:
             held,              ///< re-INVITE from the connector that the phone took; `body`: SDP
             key,               ///< INFO with a key from the connector; `body`: the key
             hung_up,           ///< BYE from the connector
+            called,            ///< a call that the connector starts: `reason` is the Request-URI
+                               ///< and `body` its SDP
+            cancelled,         ///< CANCEL of that call
             transfer,          ///< REFER; `body`: the Refer-To target
         };
         Kind kind{Kind::answered};
@@ -79,6 +81,11 @@ public:
     /// SIP INFO with application/dtmf-relay. False: another request of ours is still unanswered.
     bool press(const std::string& key, char digit, TimePoint now);
 
+    // What callees do with the calls that the connector starts, by the key of `Outcome::called`.
+    void ring(const std::string& key, TimePoint now);
+    void answer(const std::string& key, std::string sdp, TimePoint now);
+    void refuse(const std::string& key, int code, std::string_view reason, TimePoint now);
+
     /// The phone answers the connector's next request of that method with `status`.
     void refuse_next(std::string method, int status) { refusals_[std::move(method)] = status; }
 
@@ -97,9 +104,11 @@ private:
         over = 7
     };
     struct Session {
-        Invite call;
+        Invite call;           ///< its `from_user` is our phone, its `sdp` the phone's
+        bool outgoing{false};  ///< the connector started it
         std::string call_id;
-        std::string from_tag;
+        std::string from_tag;  ///< our phone's
+        std::string to_tag;    ///< the connector's
         State state{State::fresh};
         std::string pending;  ///< method of our request that waits for the connector's reply
         int last_code{0};
@@ -120,11 +129,22 @@ private:
     Answer list_subscribers(const boost::json::object& params, TimePoint now) const;
     Answer reply(const boost::json::object& params, TimePoint now);
     Answer update(const boost::json::object& params, TimePoint now);
+    Answer start(const boost::json::object& params);
     Answer terminate(const boost::json::object& params);
     Answer list_sessions(const boost::json::object& params) const;
 
     void on_final_reply(
         Sessions::iterator session, const Outcome& outcome, const std::string& method, TimePoint now
+    );
+    std::string new_key();
+    void reply_event(
+        const std::string& key,
+        const Session& session,
+        std::string_view type,
+        int status,
+        std::string_view reason,
+        std::string_view body,
+        TimePoint now
     );
     void raise(
         const std::string& key,
@@ -158,24 +178,5 @@ private:
     std::vector<Event> events_;
     std::vector<Outcome> outcomes_;
 };
-
-/// Where to send RTP and how, from an SDP answer.
-struct SdpAnswer {
-    std::string address;
-    std::uint16_t port{0};
-    std::uint8_t payload_type{0};
-};
-
-/// The part of an answer that a phone needs: the first audio line, its address (`c=` at either
-/// level), its first payload type. Error: a sentence.
-Result<SdpAnswer, ParseError> parse_sdp_answer(std::string_view sdp);
-
-/// An offer of PCMU, PCMA and telephone-event, as phones make it.
-std::string make_sdp_offer(
-    std::string_view address,
-    std::uint16_t port,
-    std::uint32_t version,
-    std::string_view direction = "sendrecv"
-);
 
 }  // namespace oavc::caller

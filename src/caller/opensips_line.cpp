@@ -2,12 +2,9 @@
 
 #include "async/deadline.hpp"
 #include "base/bytes.hpp"
-#include "media/rtp.hpp"
 
 #include <fmt/format.h>
 
-#include <array>
-#include <stdexcept>
 #include <utility>
 
 namespace oavc::caller {
@@ -15,28 +12,6 @@ namespace oavc::caller {
 namespace {
 
 constexpr std::size_t max_mi_request = 65'457;  // OpenSIPS reads no more
-
-std::unique_ptr<net::UdpSocket> bind_or_throw(
-    async::Shard& shard,
-    const std::string& ip,
-    std::uint16_t port,
-    std::size_t max_datagram,
-    std::string_view advice
-) {
-    const auto endpoint = net::parse_endpoint(ip, port);
-    if (endpoint.has_error())
-        throw std::runtime_error{fmt::format("'{}' is not an IP address.", ip)};
-    auto socket = net::UdpSocket::bind(shard.executor(), *endpoint, max_datagram);
-    if (socket.has_error()) {
-        throw std::runtime_error{fmt::format(
-            "UDP {} cannot be bound ({}). {}",
-            net::to_string(*endpoint),
-            socket.error().message(),
-            advice
-        )};
-    }
-    return std::move(*socket);
-}
 
 }  // namespace
 
@@ -54,7 +29,8 @@ OpenSipsBox::OpenSipsBox(async::Shard& shard, Config config)
           "running there. Stop it, or give server and caller another [telephony.opensips] mi_port."
       )},
       events_{bind_or_throw(shard, config_.mi_ip, 0, 2048, "No UDP port is left for events.")},
-      subscribed_{shard.executor()} {
+      subscribed_{shard.executor()},
+      called_{shard.executor()} {
     mi_->start([this](std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
         on_mi(datagram, from);
     });
@@ -76,6 +52,8 @@ void OpenSipsBox::on_mi(std::span<const std::byte> datagram, const net::UdpEndpo
 }
 
 void OpenSipsBox::flush() {
+    for (auto& outcome : opensips_.take_outcomes())
+        on_outcome(std::move(outcome));
     for (const auto& event : opensips_.take_events()) {
         const auto colon = event.to.rfind(':');
         const int port =
@@ -84,10 +62,22 @@ void OpenSipsBox::flush() {
             net::parse_endpoint(event.to.substr(0, colon), static_cast<std::uint16_t>(port));
         if (to.has_value() && port > 0) events_->send_to(as_bytes(event.data), *to);
     }
-    for (const auto& outcome : opensips_.take_outcomes()) {
-        const auto line = lines_.find(outcome.key);
-        if (line != lines_.end()) line->second->on_outcome(outcome);
+}
+
+void OpenSipsBox::on_outcome(FakeOpenSips::Outcome outcome) {
+    using Kind = FakeOpenSips::Outcome::Kind;
+    if (outcome.kind == Kind::called) {
+        opensips_.ring(outcome.key, Clock::now());
+        calls_.push_back(std::move(outcome));
+        called_.notify();
+        return;
     }
+    if (outcome.kind == Kind::cancelled) {
+        ++cancelled_;
+        std::erase_if(calls_, [&](const auto& call) { return call.key == outcome.key; });
+    }
+    const auto line = lines_.find(outcome.key);
+    if (line != lines_.end()) line->second->on_outcome(outcome);
 }
 
 asio::awaitable<bool> OpenSipsBox::wait_for_subscriber(Clock::duration limit) {
@@ -102,29 +92,49 @@ asio::awaitable<bool> OpenSipsBox::wait_for_subscriber(Clock::duration limit) {
     co_return true;
 }
 
+asio::awaitable<std::optional<FakeOpenSips::Outcome>> OpenSipsBox::next_call(Clock::duration limit
+) {
+    const TimePoint deadline = Clock::now() + limit;
+    while (calls_.empty()) {
+        const TimePoint now = Clock::now();
+        if (now >= deadline) co_return std::nullopt;
+        using namespace asio::experimental::awaitable_operators;
+        co_await (called_.wait() || async::sleep_for(deadline - now));
+        const auto state = co_await asio::this_coro::cancellation_state;
+        if (state.cancelled() != asio::cancellation_type::none) co_return std::nullopt;
+    }
+    auto call = std::move(calls_.front());
+    calls_.pop_front();
+    co_return call;
+}
+
 std::unique_ptr<OpenSipsLine> OpenSipsBox::make_line() {
     auto rtp = bind_or_throw(shard_, config_.rtp_ip, 0, 2048, "No UDP port is left for RTP.");
-    return std::make_unique<OpenSipsLine>(*this, std::move(rtp));
+    return std::make_unique<OpenSipsLine>(*this, std::move(rtp), OpenSipsLine::Part::caller);
 }
 
-OpenSipsLine::OpenSipsLine(OpenSipsBox& box, std::unique_ptr<net::UdpSocket> rtp)
-    : box_{box}, rtp_{std::move(rtp)}, changed_{box.shard_.executor()} {}
-
-OpenSipsLine::~OpenSipsLine() {
-    box_.lines_.erase(key_);
-    rtp_->close();
+std::unique_ptr<OpenSipsLine> OpenSipsBox::make_callee() {
+    auto rtp = bind_or_throw(shard_, config_.rtp_ip, 0, 2048, "No UDP port is left for RTP.");
+    return std::make_unique<OpenSipsLine>(*this, std::move(rtp), OpenSipsLine::Part::callee);
 }
+
+OpenSipsLine::OpenSipsLine(OpenSipsBox& box, std::unique_ptr<net::UdpSocket> rtp, Part part)
+    : box_{box}, part_{part}, phone_{std::move(rtp)}, changed_{box.shard_.executor()} {}
+
+OpenSipsLine::~OpenSipsLine() { box_.lines_.erase(key_); }
 
 asio::awaitable<Dialled> OpenSipsLine::dial(Ear& ear) {
     ear_ = &ear;
-    rtp_->start([this](std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
-        on_rtp(datagram, from);
-    });
+    phone_.listen(ear);
+    if (part_ == Part::callee) {
+        auto taken = co_await await_call();
+        co_return taken;
+    }
     FakeOpenSips::Invite invite;
     invite.from_user = box_.config_.from;
     invite.to_user = box_.config_.to;
     invite.host = box_.config_.rtp_ip;
-    invite.sdp = make_sdp_offer(box_.config_.rtp_ip, rtp_->local_endpoint().port(), sdp_version_);
+    invite.sdp = make_sdp_offer(box_.config_.rtp_ip, phone_.port(), sdp_version_);
     invited_ = Clock::now();
     key_ = box_.opensips_.invite(std::move(invite), invited_);
     box_.lines_[key_] = this;
@@ -146,6 +156,49 @@ asio::awaitable<Dialled> OpenSipsLine::dial(Ear& ear) {
     co_return dialled_.value_or(Dialled{});
 }
 
+asio::awaitable<Dialled> OpenSipsLine::await_call() {
+    Dialled nothing;
+    const auto call = co_await box_.next_call(box_.config_.call_limit);
+    if (!call) {
+        nothing.what = "nobody called within the time limit";
+        co_return nothing;
+    }
+    invited_ = Clock::now();
+    key_ = call->key;
+    box_.lines_[key_] = this;
+    const auto offer = parse_sdp_answer(call->body);
+    dialled_ = offer.has_value() ? begin_media(*offer) : nothing;
+    if (!dialled_->answered) {
+        if (offer.has_error()) dialled_->what = "the offer has no audio in G.711";
+        box_.opensips_.refuse(key_, 488, "Not Acceptable Here", Clock::now());
+        over_ = true;
+    } else {
+        box_.opensips_.answer(
+            key_,
+            make_sdp_answer(box_.config_.rtp_ip, phone_.port(), offer->payload_type),
+            Clock::now()
+        );
+    }
+    box_.flush();
+    co_return *dialled_;
+}
+
+/// What is answered, once it is known where their audio goes; else why not.
+Dialled OpenSipsLine::begin_media(const SdpAnswer& theirs) {
+    Dialled dialled;
+    dialled.at = Clock::now();
+    dialled.setup = std::chrono::duration_cast<microseconds>(dialled.at - invited_);
+    const auto remote = net::parse_endpoint(theirs.address, theirs.port);
+    if (remote.has_error()) {
+        dialled.what = fmt::format("the answer's address '{}' is none", theirs.address);
+        return dialled;
+    }
+    phone_.begin(media::PayloadType{theirs.payload_type}, *remote);
+    dialled.answered = true;
+    dialled.what = phone_.description();
+    return dialled;
+}
+
 void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
     using Kind = FakeOpenSips::Outcome::Kind;
     switch (outcome.kind) {
@@ -161,37 +214,14 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
         }
         case Kind::answered: {
             if (dialled_) return;
-            Dialled dialled;
-            dialled.at = Clock::now();
-            dialled.setup = std::chrono::duration_cast<microseconds>(dialled.at - invited_);
             const auto answer = parse_sdp_answer(outcome.body);
-            const auto remote = answer.has_value()
-                                    ? net::parse_endpoint(answer->address, answer->port)
-                                    : Result<net::UdpEndpoint>{answer.error().code};
-            if (remote.has_error()) {
-                dialled.what =
-                    answer.has_error()
-                        ? answer.error().what
-                        : fmt::format("the answer's address '{}' is none", answer->address);
-            } else {
-                box_.opensips_.ack(key_);
-                remote_ = *remote;
-                codec_ = answer->payload_type == 8 ? media::Codec::pcma : media::Codec::pcmu;
-                decoder_.set(codec_);
-                media::RtpSenderConfig config;
-                config.encoding = codec_;
-                config.payload_type = media::PayloadType{answer->payload_type};
-                config.start = media::RtpStart::random();
-                sender_.emplace(config);
-                dialled.answered = true;
-                dialled.what = fmt::format(
-                    "{}, RTP {} ↔ {}",
-                    media::name(codec_),
-                    net::to_string(rtp_->local_endpoint()),
-                    net::to_string(remote_)
-                );
+            if (answer.has_error()) {
+                dialled_.emplace();
+                dialled_->what = answer.error().what;
+                break;
             }
-            dialled_ = std::move(dialled);
+            dialled_ = begin_media(*answer);
+            if (dialled_->answered) box_.opensips_.ack(key_);
             break;
         }
         case Kind::request_answered: {
@@ -201,8 +231,12 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
             press(digit);
             return;
         }
+        case Kind::cancelled:
+            over_ = true;
+            break;
         case Kind::hung_up:
         case Kind::transfer: {
+            if (outcome.kind == Kind::transfer) transferred_to_ = outcome.body;
             const bool first = !std::exchange(over_, true);
             if (first && ear_ != nullptr) {
                 ear_->on_line_over(
@@ -213,32 +247,22 @@ void OpenSipsLine::on_outcome(const FakeOpenSips::Outcome& outcome) {
             }
             break;
         }
+        case Kind::held:
+            holds_.push_back(outcome.body);
+            break;
+        case Kind::key:
+            keys_ += outcome.body;
+            break;
         case Kind::reinvite_answered:
         case Kind::reinvite_rejected:
-        case Kind::held:
-        case Kind::key:
+        case Kind::called:
             break;
     }
     changed_.notify();
 }
 
-void OpenSipsLine::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) {
-    const TimePoint now = Clock::now();
-    if (media::looks_like_rtcp(datagram)) return;
-    const auto packet = media::parse_rtp(datagram);
-    if (packet.has_error() || packet->payload_type != media::static_payload_type(codec_)) return;
-    if (!heard_from_) heard_from_ = from;
-    meter_.on_packet(packet->sequence_number, packet->timestamp.value, now);
-    std::array<media::Sample, 480> samples{};
-    const auto count = decoder_.decode(packet->payload, samples);
-    if (ear_ != nullptr) ear_->on_heard(now, media::Samples{samples}.first(count));
-}
-
 void OpenSipsLine::send(TimePoint now, media::Samples frame) noexcept {
-    if (!sender_ || over_) return;
-    std::array<std::byte, media::RtpSender::max_datagram> buffer;
-    const auto datagram = sender_->build({frame, narrowband}, now, buffer);
-    if (!datagram.empty()) rtp_->send_to(datagram, remote_);
+    if (!over_) phone_.send(now, frame);
 }
 
 void OpenSipsLine::advance(TimePoint /*now*/) noexcept {}  // packets are heard as they arrive
@@ -253,10 +277,7 @@ void OpenSipsLine::hold(bool held) {
     box_.opensips_.reinvite(
         key_,
         make_sdp_offer(
-            box_.config_.rtp_ip,
-            rtp_->local_endpoint().port(),
-            ++sdp_version_,
-            held ? "sendonly" : "sendrecv"
+            box_.config_.rtp_ip, phone_.port(), ++sdp_version_, held ? "sendonly" : "sendrecv"
         ),
         Clock::now()
     );
@@ -277,17 +298,6 @@ asio::awaitable<void> OpenSipsLine::hang_up() {
     const TimePoint deadline = now + 2s;  // for the 487
     while (!over_ && Clock::now() < deadline)
         co_await async::sleep_for(10ms);
-}
-
-LineStats OpenSipsLine::stats() const noexcept {
-    LineStats stats;
-    stats.sent = sender_ ? sender_->stats().packets : 0;
-    stats.received = meter_.received();
-    stats.lost = meter_.lost();
-    stats.jitter_ms = meter_.jitter_ms();
-    stats.max_gap_ms = meter_.max_gap_ms();
-    if (heard_from_) stats.from = net::to_string(*heard_from_);
-    return stats;
 }
 
 }  // namespace oavc::caller

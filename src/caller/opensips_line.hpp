@@ -4,17 +4,18 @@
 #include "async/signal.hpp"
 #include "caller/fake_opensips.hpp"
 #include "caller/line.hpp"
-#include "caller/measure.hpp"
-#include "media/audio_codec.hpp"
-#include "media/codec.hpp"
-#include "media/rtp_sender.hpp"
+#include "caller/phone_sdp.hpp"
+#include "caller/rtp_phone.hpp"
 #include "net/udp.hpp"
 
+#include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace oavc::caller {
 
@@ -31,6 +32,7 @@ public:
         std::string from{"+15550100"};
         std::string to{"demo"};
         Clock::duration answer_limit{10s};
+        Clock::duration call_limit{30s};  ///< for a callee: until the connector calls
     };
 
     /// Throws std::runtime_error that says what to do when the MI port is taken.
@@ -46,12 +48,23 @@ public:
 
     /// Throws std::runtime_error when no UDP port is left.
     std::unique_ptr<OpenSipsLine> make_line();
+    /// The phone of somebody whom the connector calls (it rings by itself): its `dial` waits for a
+    /// call and takes it.
+    std::unique_ptr<OpenSipsLine> make_callee();
+
+    /// Sessions that OpenSIPS still has.
+    std::size_t sessions() const noexcept { return opensips_.sessions(); }
+    /// Calls of the connector's that it has taken back before they were answered.
+    std::size_t cancelled() const noexcept { return cancelled_; }
 
 private:
     friend class OpenSipsLine;
 
+    /// The oldest call of the connector's that nobody has taken; nothing within `limit`.
+    asio::awaitable<std::optional<FakeOpenSips::Outcome>> next_call(Clock::duration limit);
     void on_mi(std::span<const std::byte> datagram, const net::UdpEndpoint& from);
     void flush();
+    void on_outcome(FakeOpenSips::Outcome outcome);
 
     // Given to us.
     async::Shard& shard_;
@@ -61,14 +74,19 @@ private:
     std::unique_ptr<net::UdpSocket> mi_;
     std::unique_ptr<net::UdpSocket> events_;
     async::Signal subscribed_;
+    async::Signal called_;
     // State. Lines register themselves while their call lives.
     std::map<std::string, OpenSipsLine*> lines_;
+    std::deque<FakeOpenSips::Outcome> calls_;  ///< of the connector's, not yet taken
+    std::size_t cancelled_{0};
 };
 
-/// A call that OpenSIPS brings to the connector, with the caller's RTP.
+/// A call that OpenSIPS brings to the connector, or the connector to OpenSIPS, with the phone's
+/// RTP.
 class OpenSipsLine final : public Line {
 public:
-    OpenSipsLine(OpenSipsBox& box, std::unique_ptr<net::UdpSocket> rtp);
+    enum class Part { caller, callee };
+    OpenSipsLine(OpenSipsBox& box, std::unique_ptr<net::UdpSocket> rtp, Part part);
     ~OpenSipsLine() override;
 
     const std::string& native_id() const noexcept override { return key_; }
@@ -77,22 +95,29 @@ public:
     void advance(TimePoint now) noexcept override;
     void press(char digit) noexcept override;
     asio::awaitable<void> hang_up() override;
-    LineStats stats() const noexcept override;
+    LineStats stats() const noexcept override { return phone_.stats(); }
 
     /// Re-INVITE: on hold (sendonly) or back.
     void hold(bool held);
 
+    // What the connector did to our phone, on the wire.
+    const std::vector<std::string>& holds() const noexcept { return holds_; }  ///< its SDPs
+    const std::string& keys() const noexcept { return keys_; }                 ///< by INFO
+    const std::string& transferred_to() const noexcept { return transferred_to_; }
+
 private:
     friend class OpenSipsBox;
 
+    asio::awaitable<Dialled> await_call();
+    Dialled begin_media(const SdpAnswer& theirs);
     void on_outcome(const FakeOpenSips::Outcome& outcome);
-    void on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from);
 
     // Given to us.
     OpenSipsBox& box_;
+    const Part part_;
     Ear* ear_{nullptr};
     // Owned.
-    std::unique_ptr<net::UdpSocket> rtp_;
+    RtpPhone phone_;
     async::Signal changed_;
     // State.
     std::string key_;
@@ -101,12 +126,9 @@ private:
     std::optional<Dialled> dialled_;
     bool over_{false};
     std::uint32_t sdp_version_{1};
-    net::UdpEndpoint remote_;
-    std::optional<net::UdpEndpoint> heard_from_;  ///< the first packet's source
-    media::Codec codec_{media::Codec::pcmu};
-    media::AudioDecoder decoder_;
-    std::optional<media::RtpSender> sender_;
-    RtpMeter meter_;
+    std::vector<std::string> holds_;
+    std::string keys_;
+    std::string transferred_to_;
 };
 
 }  // namespace oavc::caller

@@ -57,7 +57,9 @@ constexpr std::array option_table{
     Option{
         "--via",
         [](Options& o, std::string_view v) -> std::string {
-            if (v != "opensips" && v != "twilio") return "known are opensips and twilio";
+            if (v != "opensips" && v != "twilio" && v != "sip") {
+                return "known are opensips, sip and twilio";
+            }
             o.via = v;
             return {};
         }},
@@ -158,6 +160,18 @@ constexpr std::array option_table{
             return {};
         }},
     Option{
+        "--sip-ip",
+        [](Options& o, std::string_view v) -> std::string {
+            o.sip_ip = v;
+            return {};
+        }},
+    Option{
+        "--sip-port",
+        [](Options& o, std::string_view v) -> std::string {
+            o.sip_port = parse_number<std::uint16_t>(v, 1, 65'535);
+            return o.sip_port ? "" : "a port number";
+        }},
+    Option{
         "--mi-ip",
         [](Options& o, std::string_view v) -> std::string {
             o.mi_ip = v;
@@ -218,6 +232,10 @@ ParsedOptions parse_options(std::span<const std::string_view> arguments) {
             options.json = true;
             continue;
         }
+        if (name == "--answer") {
+            options.answer = true;
+            continue;
+        }
         std::optional<std::string_view> value;
         const auto equals = name.find('=');
         if (name.starts_with("--") && equals != std::string_view::npos) {
@@ -244,6 +262,10 @@ ParsedOptions parse_options(std::span<const std::string_view> arguments) {
             return parsed;
         }
     }
+    if (options.answer && options.via != "opensips") {
+        parsed.error = "--answer is for --via opensips";
+        return parsed;
+    }
     choose_interruption(options);
     return parsed;
 }
@@ -265,7 +287,8 @@ Places a test call into a running connector and tells what happened: the words b
 heard, and where the time went. Without --say or --wav a synthesised caller asks two
 questions, interrupts once and says goodbye.
 
-  --via opensips|twilio     carrier to play (default: opensips)
+  --via opensips|sip|twilio carrier to play (default: opensips)
+  --answer                  be the one who is called: waits for 'oavc dial' (opensips)
   -c, --config FILE         the server's configuration: ports, tokens, dialogue
                             (default: $OAVC_CONFIG_FILE, then config/dev.ini)
 
@@ -289,13 +312,16 @@ Where the connector is (only what differs from its configuration):
   --auth-token TOKEN        of Twilio, for signatures
   --api-token TOKEN         of the control API
   --mi-ip IP, --mi-port N   where it expects OpenSIPS's MI (played by us)
-  --rtp-ip IP               the caller's own address for RTP (default: 127.0.0.1)
+  --sip-ip IP, --sip-port N where it takes SIP, for --via sip
+  --rtp-ip IP               the caller's own address (default: 127.0.0.1; for --via sip the
+                            one that routes to the connector)
   --wait TIME               for the connector to subscribe at us (default: 30s)
   --timeout TIME            of one call (default: 180s)
 
 Examples:
   oavc call                                      the demonstration over OpenSIPS and RTP
   oavc call --via twilio                         the same over a Twilio media stream
+  oavc call --via sip                            the same as a SIP phone would call
   oavc call --say "what time is it" --json       one question, for a script
   oavc call --interrupt-after 1500ms --repeat 20 --json
                                                  how fast does it fall silent?

@@ -20,12 +20,13 @@ struct Options {
         bool interrupts{false};
     };
 
-    std::string via{"opensips"};  ///< opensips or twilio
+    std::string via{"opensips"};  ///< opensips, sip or twilio
     std::string config_file;      ///< empty: the usual places, else defaults
     std::vector<Speech> speech;   ///< empty: the demonstration
     std::string voice{"rms"};
     std::optional<milliseconds> interrupt_after;
     std::size_t repeat{1};
+    bool answer{false};  ///< be called, by `oavc dial`, instead of calling
     bool json{false};
     std::string record;
     std::string digits;
@@ -34,6 +35,8 @@ struct Options {
     std::string api_token;   ///< secret
     std::string from{"+15550100"};
     std::string to;
+    std::string sip_ip;
+    std::optional<std::uint16_t> sip_port;
     std::string mi_ip;
     std::optional<std::uint16_t> mi_port;
     std::string rtp_ip;

@@ -60,9 +60,13 @@ std::string numbered(const std::string& path, std::size_t number) {
 }
 
 /// Where a client on this machine reaches a server that is bound to `host`.
+std::string reachable_ip(const std::string& host) {
+    return host.empty() || host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host;
+}
+
 std::string reachable(const std::string& host) {
-    if (host.empty() || host == "0.0.0.0" || host == "::") return "127.0.0.1";
-    return host.find(':') == std::string::npos ? host : '[' + host + ']';
+    const auto ip = reachable_ip(host);
+    return ip.find(':') == std::string::npos ? ip : '[' + ip + ']';
 }
 
 }  // namespace
@@ -137,6 +141,7 @@ asio::awaitable<void> CallRun::open_box() {
     if (!options_.rtp_ip.empty()) config.rtp_ip = options_.rtp_ip;
     config.from = options_.from;
     if (!options_.to.empty()) config.to = options_.to;
+    config.call_limit = options_.wait;
     box_.emplace(shard_, config);
     const std::string where = fmt::format("{}:{}", config.mi_ip, box_->mi_port());
     const bool subscribed = co_await wait_for_server(where);
@@ -162,7 +167,8 @@ asio::awaitable<bool> CallRun::wait_for_server(std::string where) {
 }
 
 std::unique_ptr<Line> CallRun::make_line() {
-    if (box_) return box_->make_line();
+    if (box_) return options_.answer ? box_->make_callee() : box_->make_line();
+    if (options_.via == "sip") return std::make_unique<SipLine>(shard_, sip_line());
     TwilioLine::Config config;
     config.base_url = options_.url;
     config.public_url = config_.twilio.public_url;
@@ -174,6 +180,33 @@ std::unique_ptr<Line> CallRun::make_line() {
     return std::make_unique<TwilioLine>(shard_, config);
 }
 
+SipLine::Config CallRun::sip_line() const {
+    SipLine::Config config;
+    config.server_ip =
+        options_.sip_ip.empty() ? reachable_ip(config_.sip.bind_ip) : options_.sip_ip;
+    config.server_port = options_.sip_port.value_or(config_.sip.port);
+    config.local_ip = options_.rtp_ip;
+    config.from = options_.from;
+    if (!options_.to.empty()) config.to = options_.to;
+    return config;
+}
+
+/// For people.
+std::string CallRun::towards() const {
+    if (box_) {
+        return fmt::format(
+            "OpenSIPS (played on UDP port {}){}",
+            box_->mi_port(),
+            options_.answer ? ", waiting to be called" : ""
+        );
+    }
+    if (options_.via == "sip") {
+        const auto config = sip_line();
+        return fmt::format("SIP to {}", sip::host_port(config.server_ip, config.server_port));
+    }
+    return fmt::format("Twilio (played towards {})", options_.url);
+}
+
 asio::awaitable<void> CallRun::place_call(std::size_t index) {
     auto line = make_line();
     Conversation::Config config;
@@ -181,11 +214,7 @@ asio::awaitable<void> CallRun::place_call(std::size_t index) {
     config.longest = options_.timeout;
     // Long enough that a first short sentence is over and the voice is there again.
     config.turns.interrupt_after = options_.interrupt_after.value_or(2'500ms);
-    observer_.on_call(
-        index,
-        box_ ? fmt::format("OpenSIPS (played on UDP port {})", box_->mi_port())
-             : fmt::format("Twilio (played towards {})", options_.url)
-    );
+    observer_.on_call(index, towards());
     Conversation conversation{shard_, *line, utterances_, config, listener(*line)};
     conversation_ = &conversation;
 

@@ -9,6 +9,7 @@
 #include "caller/options.hpp"
 #include "caller/report.hpp"
 #include "caller/server_watch.hpp"
+#include "caller/sip_line.hpp"
 #include "config/config.hpp"
 #include "services/stt/phrase_recognizer.hpp"
 
@@ -64,6 +65,8 @@ private:
     asio::awaitable<bool> wait_for_server(std::string where);
     asio::awaitable<void> place_call(std::size_t index);
     std::unique_ptr<Line> make_line();
+    SipLine::Config sip_line() const;
+    std::string towards() const;
     static asio::awaitable<void> follow(std::shared_ptr<Watching> watching);
     static asio::awaitable<void> until_stopped(const Watching& watching);
     void begin_watch(const std::string& native_id);

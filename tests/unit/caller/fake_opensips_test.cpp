@@ -1,5 +1,7 @@
 #include "caller/fake_opensips.hpp"
 
+#include "caller/phone_sdp.hpp"
+
 #include <boost/json/parse.hpp>
 
 #include <fmt/format.h>
@@ -251,6 +253,87 @@ TEST_F(FakeOpenSipsTest, ATransferIsAcceptedAndReported) {
     EXPECT_EQ(event().at("body").as_string(), "SIP/2.0 200 OK\r\n");
     EXPECT_EQ(reply(key, "NOTIFY", 200), ok);
     EXPECT_TRUE(opensips.take_events().empty());
+}
+
+class CalledOverOpenSips : public FakeOpenSipsTest {
+protected:
+    /// The connector calls; the key of the call.
+    std::string called() {
+        subscribe();
+        const auto answer = mi(
+            "ua_session_client_start",
+            R"({"ruri":"sip:alice@gw.test","to":"sip:alice@gw.test","from":"Bot,sip:bot@gw.test",)"
+            R"("body":"v=0\r\n","flags":"rbh","socket":"udp:127.0.0.1:5060"})"
+        );
+        const auto outcomes = opensips.take_outcomes();
+        EXPECT_EQ(outcomes.size(), 1U);
+        if (outcomes.empty()) return {};
+        EXPECT_EQ(outcomes[0].kind, Outcome::Kind::called);
+        EXPECT_EQ(outcomes[0].reason, "sip:alice@gw.test");
+        EXPECT_EQ(outcomes[0].body, "v=0\r\n");
+        EXPECT_EQ(json::parse(answer).at("result").as_string(), outcomes[0].key);
+        return outcomes[0].key;
+    }
+};
+
+TEST_F(CalledOverOpenSips, RingsAnswersAndHangsUpAsTheRealOneWasSeenTo) {
+    const auto key = called();
+    opensips.ring(key, {});
+    const auto ringing = event();
+    EXPECT_EQ(ringing.at("event_type").as_string(), "EARLY");
+    EXPECT_EQ(ringing.at("entity_type").as_string(), "UAC");
+    EXPECT_EQ(ringing.at("status").as_int64(), 180);
+    opensips.answer(key, "v=0\r\ns=phone\r\n", {});
+    const auto answered = event();
+    EXPECT_EQ(answered.at("event_type").as_string(), "ANSWERED");
+    EXPECT_EQ(answered.at("body").as_string(), "v=0\r\ns=phone\r\n");
+    EXPECT_EQ(
+        json::parse(mi("ua_session_list", fmt::format(R"({{"key":"{}"}})", key)))
+            .at("result")
+            .at("callid")
+            .as_string(),
+        key
+    ) << "of an outgoing call the key is the Call-ID";
+    opensips.bye(key, {});
+    const auto over = event();
+    EXPECT_EQ(over.at("event_type").as_string(), "TERMINATED");
+    EXPECT_EQ(over.at("entity_type").as_string(), "UAC");
+    EXPECT_EQ(opensips.sessions(), 0U);
+}
+
+TEST_F(CalledOverOpenSips, RefusesAndIsCancelled) {
+    const auto busy = called();
+    opensips.refuse(busy, 486, "Busy Here", {});
+    const auto refused = event();
+    EXPECT_EQ(refused.at("event_type").as_string(), "REJECTED");
+    EXPECT_EQ(refused.at("status").as_int64(), 486);
+    EXPECT_EQ(opensips.sessions(), 0U);
+
+    const auto ringing = called();
+    opensips.ring(ringing, {});
+    opensips.take_events();
+    EXPECT_EQ(mi("ua_session_terminate", fmt::format(R"({{"key":"{}"}})", ringing)), ok);
+    const auto outcomes = opensips.take_outcomes();
+    ASSERT_EQ(outcomes.size(), 1U);
+    EXPECT_EQ(outcomes[0].kind, Outcome::Kind::cancelled);
+    EXPECT_TRUE(opensips.take_events().empty()) << "no event tells of it";
+    EXPECT_EQ(opensips.sessions(), 0U);
+}
+
+TEST_F(CalledOverOpenSips, NeedsASocketToCallFrom) {
+    EXPECT_EQ(
+        mi("ua_session_client_start", R"({"ruri":"sip:a@b","to":"sip:a@b","from":"sip:c@d"})"),
+        R"({"jsonrpc":"2.0","error":{"code":500,"message":"Failed to start session"},"id":7})"
+    );
+}
+
+TEST(SdpAnswerTest, TakesWhatAPhoneWithG711KnowsOfAnOffer) {
+    const auto offer = parse_sdp_answer(
+        "v=0\r\nc=IN IP4 10.0.0.1\r\nm=audio 35000 RTP/AVP 111 9 8 0 101\r\na=x\r\n"
+    );
+    ASSERT_TRUE(offer.has_value());
+    EXPECT_EQ(offer->payload_type, 8);
+    EXPECT_TRUE(parse_sdp_answer(make_sdp_answer("127.0.0.1", 6000, 8)));
 }
 
 TEST(SdpAnswerTest, TakesAddressPortAndCodecAtEitherLevel) {

@@ -32,8 +32,13 @@ TEST(CallOptions, LetTheLastUtteranceInterruptWhenOnlyTheTimeIsGiven) {
 TEST(CallOptions, SayWhatIsWrong) {
     EXPECT_NE(parse({"--vai", "x"}).error.find("--vai"), std::string::npos);
     EXPECT_NE(
-        parse({"--via", "carrier-pigeon"}).error.find("opensips and twilio"), std::string::npos
+        parse({"--via", "carrier-pigeon"}).error.find("opensips, sip and twilio"), std::string::npos
     );
+    EXPECT_NE(
+        parse({"--answer", "--via", "twilio"}).error.find("--via opensips"), std::string::npos
+    );
+    EXPECT_TRUE(parse({"--answer"}).options.answer);
+    EXPECT_NE(parse({"--sip-port", "0"}).error, "");
     EXPECT_NE(parse({"--say"}).error, "");
     EXPECT_NE(parse({"--say", ""}).error, "");
     EXPECT_NE(parse({"--repeat", "0"}).error, "");
@@ -69,7 +74,10 @@ TEST(CallOptions, TheHelpNamesEveryOption) {
           "--url",
           "--auth-token",
           "--api-token",
+          "--answer",
           "--mi-port",
+          "--sip-ip",
+          "--sip-port",
           "--rtp-ip",
           "--wait",
           "--timeout",
