@@ -160,12 +160,14 @@ CallControls OpensipsTransport::controls() const noexcept {
 
 template <class Done>
 asio::awaitable<Result<void>> OpensipsTransport::outcome(std::optional<Done>& done) {
-    while (!done && !end_) {
-        if (!co_await changed_.wait()) co_return error_code{asio::error::operation_aborted};
-    }
-    if (!done) co_return CallControlErrc::gone;
-    if (done->ok) co_return Result<void>{};
-    co_return call_control_errc(done->status);
+    bool go_on = true;
+    while (go_on && !done && !end_)
+        go_on = co_await changed_.wait();
+    // First what came of it: a transfer's success also ends the call, and the session with it.
+    if (done && done->ok) co_return Result<void>{};
+    if (done) co_return call_control_errc(done->status);
+    if (!go_on) co_return error_code{asio::error::operation_aborted};
+    co_return CallControlErrc::gone;
 }
 
 asio::awaitable<Result<void>> OpensipsTransport::transfer(std::string target) {
