@@ -3,47 +3,28 @@
 #include "caller/report.hpp"
 #include "caller/run.hpp"
 #include "caller/words.hpp"
+#include "services/tts/flite_voice.hpp"
+#include "support/clips.hpp"
 #include "support/running_server.hpp"
+#include "support/temporary_folder.hpp"
+#include "support/witness.hpp"
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <filesystem>
-#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace oavc::caller {
 namespace {
 
 using Kind = Options::Speech::Kind;
-
-/// Keeps what a run told; may act on the server's events.
-class Witness final : public RunObserver {
-public:
-    std::function<void(const ServerEvent&)> on_event;
-    std::string over;
-    std::size_t answered{0};
-
-private:
-    void on_waiting(std::string_view) override {}
-    void on_call(std::size_t, std::string_view) override {}
-    void on_answered(const Dialled&) override { ++answered; }
-    void on_caller_speaks(milliseconds, const Utterance&) override {}
-    void on_server_event(milliseconds, const ServerEvent& event) override {
-        if (on_event) on_event(event);
-    }
-    void on_over(milliseconds, std::string_view why) override { over = why; }
-    void on_report(const CallReport&) override {}
-};
-
-Options call_over(std::string via, std::vector<Options::Speech> speech) {
-    Options options;
-    options.via = std::move(via);
-    options.speech = std::move(speech);
-    options.json = true;  // no recording
-    options.wait = 20s;
-    options.timeout = 90s;
-    return options;
-}
+using test::call_over;
+using test::Witness;
 
 class CallOver : public testing::TestWithParam<std::string> {};
 INSTANTIATE_TEST_SUITE_P(
@@ -53,17 +34,67 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& info) { return info.param; }
 );
 
-TEST_P(CallOver, IsUnderstoodAnsweredAndEndedInOrder) {
+/// The same with a SIP phone, for what is worth its time.
+class CallOverAll : public testing::TestWithParam<std::string> {};
+INSTANTIATE_TEST_SUITE_P(
+    EachCarrier,
+    CallOverAll,
+    testing::Values("opensips", "sip", "twilio"),
+    [](const auto& info) { return info.param; }
+);
+
+/// One side of a recording, 8 kHz: 0 the caller, 1 the connector.
+std::vector<media::Sample> side(const test::Pcm& recording, std::size_t channel) {
+    std::vector<media::Sample> out;
+    for (std::size_t i = channel; i < recording.size(); i += 2)
+        out.push_back(recording[i]);
+    return out;
+}
+
+/// First and last sample that somebody hears.
+std::pair<std::size_t, std::size_t> voiced(std::span<const media::Sample> samples) {
+    constexpr int audible = 500;
+    const auto is_audible = [](media::Sample s) { return std::abs(int{s}) > audible; };
+    const auto first = std::find_if(samples.begin(), samples.end(), is_audible);
+    const auto last = std::find_if(samples.rbegin(), samples.rend(), is_audible);
+    return {
+        static_cast<std::size_t>(first - samples.begin()),
+        samples.size() - static_cast<std::size_t>(last - samples.rbegin())};
+}
+
+/// All of the goodbye is in the recording, as long as it was synthesised, and then came the
+/// hang-up.
+void expect_whole_goodbye(
+    const std::string& file, const std::string& goodbye, const std::string& voice
+) {
+    const auto said = services::synthesize_flite(goodbye, voice);
+    ASSERT_TRUE(said.has_value());
+    const auto narrow = test::resample(said->samples, said->rate, narrowband);
+    const auto [first, last] = voiced(narrow);
+    const auto recording = test::read_wav(file);
+    ASSERT_TRUE(recording.has_value());
+    const auto asked_until = voiced(side(*recording, 0)).second;
+    auto heard = side(*recording, 1);
+    heard.erase(heard.begin(), heard.begin() + static_cast<std::ptrdiff_t>(asked_until));
+    const auto [begin, end] = voiced(heard);
+    EXPECT_GE(end - begin + samples_in(60ms, narrowband), last - first) << "cut short";
+    // A busy machine may send with gaps.
+    EXPECT_LE(end - begin, last - first + samples_in(1'000ms, narrowband));
+    EXPECT_GE(heard.size() - end, samples_in(100ms, narrowband)) << "the last word needs its time";
+    EXPECT_LE(heard.size() - end, samples_in(3'000ms, narrowband));
+}
+
+TEST_P(CallOverAll, IsUnderstoodAnsweredAndEndedInOrder) {
     test::RunningServer server;
     server.start();
+    const test::TemporaryFolder folder;
     Witness witness;
-    CallRun run{
-        call_over(
-            GetParam(),
-            {{Kind::text, "what are your opening hours"}, {Kind::text, "no thank you goodbye"}}
-        ),
-        server.config(),
-        witness};
+    auto options = call_over(
+        GetParam(),
+        {{Kind::text, "what are your opening hours"}, {Kind::text, "no thank you goodbye"}}
+    );
+    options.record = folder.file("call.wav");
+    CallRun run{options, server.config(), witness};
     const auto calls = run.run();
     ASSERT_EQ(calls.size(), 1U);
     const CallReport& call = calls[0];
@@ -72,7 +103,8 @@ TEST_P(CallOver, IsUnderstoodAnsweredAndEndedInOrder) {
     EXPECT_LT(call.setup_ms, 2'000);
     EXPECT_EQ(call.rtp.lost, 0U);
     EXPECT_GT(call.rtp.received, 50U);
-    EXPECT_FALSE(witness.over.empty()) << "the goodbye of the dialogue hangs up";
+    EXPECT_NE(witness.over.find("the connector"), std::string::npos)
+        << "the goodbye of the dialogue hangs up: " << witness.over;
 
     ASSERT_EQ(call.turns.size(), 2U);
     const TurnReport& turn = call.turns[0];
@@ -83,6 +115,10 @@ TEST_P(CallOver, IsUnderstoodAnsweredAndEndedInOrder) {
         stages.endpointing_ms + stages.stt_ms + stages.llm_ms + stages.tts_ms + stages.playout_ms;
     // The server's split, and what the caller saw on the wire from the other side.
     EXPECT_NEAR(sum, *turn.heard_latency_ms, 100) << to_json(call);
+    const auto& goodbye = call.turns[1];
+    EXPECT_EQ(goodbye.server_said, "Goodbye, and thank you for calling.");
+    EXPECT_EQ(word_accuracy(goodbye.server_said, goodbye.connector_said), 1.0) << to_json(call);
+    expect_whole_goodbye(options.record, goodbye.server_said, server.config().services.flite.voice);
     EXPECT_TRUE(server.calls_end_within(5s));
 }
 

@@ -2,13 +2,19 @@
 
 #include "async/run_blocking.hpp"
 #include "async/shard.hpp"
+#include "media/g711.hpp"
+#include "media/inband_digits.hpp"
+#include "support/control_api.hpp"
 #include "support/fake_twilio.hpp"
 #include "support/run_program.hpp"
+#include "support/while_doing.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <chrono>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -26,7 +32,12 @@ constexpr auto patience = 30s;  // sanitizers on a busy machine
 
 class Dial : public testing::Test {
 protected:
-    void serve(const std::string& allowed = "\\+90\\d{10}") {
+    struct Server {
+        std::string allowed{"\\+90\\d{10}"};
+        std::vector<std::string> more{};
+    };
+    void serve() { serve(Server{}); }
+    void serve(const Server& server) {
         std::vector<std::string> environment{
             "OAVC_TELEPHONY_TWILIO_ACCOUNT_SID=AC00000000000000000000000000000001",
             "OAVC_TELEPHONY_TWILIO_PHONE_NUMBER=+12025550123",
@@ -35,7 +46,10 @@ protected:
             "OAVC_AGENT_GREETING=Good morning.",
             "OAVC_AGENT_SPEAK_FIRST_AFTER=30s",
         };
-        if (!allowed.empty()) environment.push_back("OAVC_TELEPHONY_DIAL_ALLOWED=" + allowed);
+        if (!server.allowed.empty()) {
+            environment.push_back("OAVC_TELEPHONY_DIAL_ALLOWED=" + server.allowed);
+        }
+        environment.insert(environment.end(), server.more.begin(), server.more.end());
         server_ = std::make_unique<Program>(
             std::vector<std::string>{OAVC_BINARY, "serve", "-c", "tests/data/serve.ini"},
             std::move(environment),
@@ -75,6 +89,52 @@ protected:
         status = asked ? asked->status : 0;
     }
 
+    /// Places a call by the API and answers it; the greeting has been heard.
+    std::unique_ptr<FakeTwilio> up(std::string& id) {
+        id = test::ControlApi{port_}.dial(R"({"to": "+902125550111"})");
+        EXPECT_NE(id, "") << server_->output();
+        auto callee = std::make_unique<FakeTwilio>(shard_, this->callee("Url"));
+        bool answered = false;
+        async::run_blocking(shard_, answer(*callee, answered));
+        EXPECT_TRUE(answered) << server_->output();
+        EXPECT_TRUE(live_until(*callee, [&] { return callee->playback.heard().size() >= 4'000; }))
+            << "the greeting";
+        EXPECT_TRUE(live_until(*callee, [&] { return callee->playback.buffered() == 0ms; }));
+        return callee;
+    }
+    /// False when it has not come to that in time.
+    template <class Condition>
+    bool live_until(FakeTwilio& callee, Condition condition) {
+        const auto limit = Clock::now() + patience;
+        while (!condition()) {
+            if (Clock::now() > limit || callee.closed()) return condition();
+            async::run_blocking(shard_, callee.live(20ms));
+        }
+        return true;
+    }
+    int command(
+        FakeTwilio& callee,
+        const std::string& id,
+        const std::string& verb,
+        const std::string& body = ""
+    ) {
+        return test::while_doing(
+            [&] { async::run_blocking(shard_, callee.live(20ms)); },
+            [&] { return test::ControlApi{port_}.command(id, verb, body); }
+        );
+    }
+    static std::string keys_in(const std::vector<std::byte>& ulaw) {
+        media::InbandDigits ear{narrowband};
+        std::string keys;
+        std::array<media::Sample, 160> frame;
+        for (std::size_t at = 0; at + frame.size() <= ulaw.size(); at += frame.size()) {
+            for (std::size_t i = 0; i < frame.size(); ++i)
+                frame[i] = media::g711::ulaw_decode(std::to_integer<std::uint8_t>(ulaw[at + i]));
+            if (const auto key = ear.on_frame(frame)) keys += *key;
+        }
+        return keys;
+    }
+
     FakeTwilioRest rest_;
     async::Shard shard_{9};
     std::unique_ptr<Program> server_;
@@ -90,11 +150,8 @@ TEST_F(Dial, FollowsTheCallToItsEnd) {
     bool answered = false;
     async::run_blocking(shard_, answer(callee, answered));
     ASSERT_TRUE(answered) << server_->output();
-    const auto limit = Clock::now() + patience;
-    while (callee.playback.heard().size() < 8'000 && Clock::now() < limit && !callee.closed()) {
-        async::run_blocking(shard_, callee.live(20ms));
-    }
-    EXPECT_GE(callee.playback.heard().size(), 8'000u) << "the greeting";
+    live_until(callee, [&] { return callee.playback.heard().size() >= 4'000; });
+    EXPECT_GE(callee.playback.heard().size(), 4'000u) << "the greeting";
     callee.send_stop();
     async::run_blocking(shard_, callee.live_until_closed());
     EXPECT_EQ(dialled->wait(), 0) << dialled->output();
@@ -103,6 +160,40 @@ TEST_F(Dial, FollowsTheCallToItsEnd) {
     EXPECT_THAT(dialled->output(), HasSubstr("Good morning."));
     EXPECT_THAT(dialled->output(), HasSubstr("over: caller_hung_up"));
     EXPECT_EQ(rest_.count(), 1u);
+}
+
+TEST_F(Dial, PressesKeysAndTransfersWhomItCalled) {
+    serve();
+    std::string id;
+    const auto callee = up(id);
+    EXPECT_EQ(command(*callee, id, "digits", R"({"digits": "42#"})"), 200);
+    EXPECT_TRUE(live_until(*callee, [&] { return keys_in(callee->playback.heard()) == "42#"; }))
+        << keys_in(callee->playback.heard());
+    EXPECT_EQ(command(*callee, id, "hold"), 501) << "Twilio cannot do that";
+
+    EXPECT_EQ(command(*callee, id, "transfer", R"({"to": "+902125550199"})"), 200);
+    ASSERT_EQ(rest_.count(), 2u);
+    EXPECT_THAT(rest_.asked(1).path, HasSubstr("/Calls/CAout1.json"));
+    EXPECT_THAT(rest_.asked(1).field("Twiml"), HasSubstr("<Dial"));
+    EXPECT_THAT(rest_.asked(1).field("Twiml"), HasSubstr("+902125550199"));
+    callee->send_stop();
+    async::run_blocking(shard_, callee->live_until_closed());
+    EXPECT_TRUE(callee->closed());
+}
+
+TEST_F(Dial, ALastWordThatNobodyConfirmsIsWaitedForInVainOnlySoLong) {
+    serve({.more = {"OAVC_TURNS_LAST_WORD_TIMEOUT=1s", "OAVC_AGENT_GOODBYE=Goodbye."}});
+    std::string id;
+    const auto callee = up(id);
+    callee->go_deaf();
+    const auto heard = callee->playback.buffered();
+    EXPECT_EQ(command(*callee, id, "hangup", R"({"goodbye": true})"), 202);
+    const auto began = Clock::now();
+    async::run_blocking(shard_, callee->live_until_closed());
+    EXPECT_TRUE(callee->closed());
+    EXPECT_GT(callee->playback.buffered() - heard, 300ms) << "the goodbye was sent";
+    EXPECT_GE(Clock::now() - began, 900ms) << "and waited for";
+    EXPECT_LE(Clock::now() - began, 8s) << "of a second of waiting";
 }
 
 TEST_F(Dial, TellsThatTheCalleeIsBusy) {
@@ -136,7 +227,7 @@ TEST_F(Dial, TellsWhyNothingWasDialled) {
 }
 
 TEST_F(Dial, OutgoingCallsAreOffUntilTheyAreAllowed) {
-    serve("");
+    serve({.allowed = ""});
     const auto dialled = dial({"+902125550111"});
     EXPECT_EQ(dialled->wait(), 7);
     EXPECT_THAT(dialled->output(), HasSubstr("set [telephony] dial_allowed"));
