@@ -1,6 +1,7 @@
 #include "caller/conformance/run.hpp"
 
 #include "caller/conformance/case_list.hpp"
+#include "caller/conformance/sockets.hpp"
 #include "caller/report.hpp"
 
 #include <boost/json/array.hpp>
@@ -141,6 +142,15 @@ Finding run_once(const Case& one, const Target& target) {
     return out;
 }
 
+bool is_gone(const Target& target) {
+    try {
+        const bool tcp = target.kind == Target::Kind::twilio || target.tcp;
+        return nobody_at(resolve(target.host, target.port), tcp);
+    } catch (const std::exception&) {
+        return false;
+    }
+}
+
 std::string_view name_of(Outcome outcome) {
     switch (outcome) {
         case Outcome::passed:
@@ -205,10 +215,22 @@ std::vector<Finding> run_cases(
         findings[at] = std::move(finding);
         on_finding(findings[at], ++done);
     };
+    // A target that has fallen over fails one case, and those that ran beside it; to try the
+    // others would tell nothing.
+    std::atomic<bool> gone{false};
+    const auto run = [&](const Case& one) {
+        if (gone) return Finding{&one, Outcome::skipped, "nobody is there any more", 0ms};
+        auto finding = run_once(one, target);
+        if (finding.outcome == Outcome::failed && is_gone(target)) {
+            gone = true;
+            finding.why += "; now nobody is there any more";
+        }
+        return finding;
+    };
     std::atomic<std::size_t> next{0};
     const auto work = [&] {
         for (std::size_t i = 0; (i = next++) < order.size();)
-            report(order[i], run_once(cases[order[i]], target));
+            report(order[i], run(cases[order[i]]));
     };
     {
         std::vector<std::jthread> threads;
@@ -217,10 +239,10 @@ std::vector<Finding> run_cases(
     }
     for (std::size_t i = 0; i < cases.size(); ++i) {
         if (!cases[i].alone) continue;
-        Finding finding = run_once(cases[i], target);
+        Finding finding = run(cases[i]);
         // A busy machine may be late once; one that is late three times is.
-        for (int more = 0; more < 2 && finding.outcome == Outcome::failed; ++more)
-            finding = run_once(cases[i], target);
+        for (int more = 0; more < 2 && finding.outcome == Outcome::failed && !gone; ++more)
+            finding = run(cases[i]);
         report(i, std::move(finding));
     }
     return findings;

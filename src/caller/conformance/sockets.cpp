@@ -106,6 +106,21 @@ Descriptor::~Descriptor() {
     if (fd_ >= 0) ::close(fd_);
 }
 
+bool nobody_at(const Address& address, bool tcp) {
+    const int type = (tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC | SOCK_NONBLOCK;
+    const Descriptor socket{::socket(address.bytes.ss_family, type, 0)};
+    if (::connect(socket.get(), address.get(), address.size) != 0 && errno == ECONNREFUSED) {
+        return true;
+    }
+    // Over UDP only a datagram draws an answer; this one means nothing (RFC 5626 §4.4.1).
+    if (!tcp) static_cast<void>(::send(socket.get(), "\r\n\r\n", 4, MSG_NOSIGNAL));
+    if (!wait_for(socket.get(), tcp ? POLLOUT : POLLIN, Clock::now() + 100ms)) return false;
+    int error = 0;
+    socklen_t size = sizeof error;
+    ::getsockopt(socket.get(), SOL_SOCKET, SO_ERROR, &error, &size);
+    return error == ECONNREFUSED;
+}
+
 UdpSocket::UdpSocket(const Address& bind_to)
     : fd_{::socket(bind_to.bytes.ss_family, SOCK_DGRAM | SOCK_CLOEXEC, 0)} {
     if (::bind(fd_.get(), bind_to.get(), bind_to.size) != 0) {

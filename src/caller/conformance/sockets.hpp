@@ -34,6 +34,10 @@ Address resolve(const std::string& host, std::uint16_t port);
 Address local_address_towards(const Address& other);
 Address with_port(Address address, std::uint16_t port);
 
+/// True when the machine says that nobody has that port (any more). False also when it says
+/// nothing.
+bool nobody_at(const Address& address, bool tcp);
+
 /// Owns a descriptor.
 class Descriptor {
 public:

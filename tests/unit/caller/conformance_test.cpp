@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 #include <set>
 #include <stdexcept>
 #include <string>
@@ -164,6 +165,26 @@ TEST(Conformance, FindsWhatABadTargetDoesWrong) {
         if (name == "transport.tcp-options") expected = Outcome::skipped;
         EXPECT_EQ(finding.outcome, expected) << name << ": " << finding.why;
     }
+}
+
+TEST(Conformance, ATargetThatFallsOverIsNotTriedFurther) {
+    const auto here = resolve("127.0.0.1", 0);
+    std::optional<UdpSocket> target{here};
+    Target whom;
+    whom.host = "127.0.0.1";
+    whom.port = target->address().port();
+    std::vector<Case> cases(3);
+    cases[0].run = [](const Target&) { throw Failed{"wrong, but alive"}; };
+    cases[1].run = [&](const Target&) {
+        target.reset();
+        throw Failed{"silence"};
+    };
+    cases[2].run = [](const Target&) {};
+    const auto findings = run_cases(cases, whom, 1, [](const Finding&, std::size_t) {});
+    EXPECT_EQ(findings[0].why, "wrong, but alive");
+    EXPECT_EQ(findings[1].outcome, Outcome::failed);
+    EXPECT_EQ(findings[1].why, "silence; now nobody is there any more");
+    EXPECT_EQ(findings[2].outcome, Outcome::skipped);
 }
 
 TEST(Conformance, SilenceIsAFailureNotASkip) {
