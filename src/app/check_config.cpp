@@ -1,6 +1,7 @@
 #include "app/check_config.hpp"
 
 #include "app/cli.hpp"
+#include "app/gcp_secrets.hpp"
 #include "app/options.hpp"
 #include "config/explain.hpp"
 #include "config/json_schema.hpp"
@@ -65,7 +66,8 @@ int check_config_command(std::span<const std::string_view> arguments) {
     std::optional<std::string_view> named;
     if (!given.positional().empty()) named = given.positional().front();
     const config::Environment environment = config::process_environment();
-    const config::Loaded loaded = config::load(find_config_file(named, environment), environment);
+    const config::Loaded loaded =
+        config::load(find_config_file(named, environment), environment, gcp_secrets(environment));
 
     if (given.has("--explain") && !loaded.settings.empty()) {
         fmt::print("{}\n", config::explain(loaded));

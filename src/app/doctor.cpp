@@ -7,6 +7,7 @@
 #include "app/doctor/machine.hpp"
 #include "app/doctor/services.hpp"
 #include "app/doctor/webhook.hpp"
+#include "app/gcp_secrets.hpp"
 #include "app/options.hpp"
 #include "app/resolve.hpp"
 #include "app/server.hpp"
@@ -532,8 +533,11 @@ int doctor_command(std::span<const std::string_view> arguments) {
     log::configure(quiet);
     std::signal(SIGPIPE, SIG_IGN);
     const config::Environment environment = config::process_environment();
-    config::Loaded loaded =
-        config::load(find_config_file(given.value("--config"), environment), environment);
+    config::Loaded loaded = config::load(
+        find_config_file(given.value("--config"), environment),
+        environment,
+        gcp_secrets(environment)
+    );
     const Wanted wanted{given.has("--public"), given.has("--call"), given.has("--json")};
     Doctor doctor{std::move(loaded), wanted};
     const auto findings = doctor.examine();

@@ -30,7 +30,7 @@ void pad(std::string& text, std::size_t width) {
 /// On one line and not too wide.
 std::string shown_value(const Setting& setting) {
     if (setting.value.empty()) return "(empty)";
-    if (is_secret(*setting.key)) return "****";
+    if (is_secret(*setting.key) || setting.origin.secret) return "****";
     std::string out;
     std::size_t width = 0;
     for (const char c : setting.value) {

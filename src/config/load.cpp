@@ -39,8 +39,17 @@ using Place = std::pair<std::string, std::string>;
 
 class Loader {
 public:
-    Loader(std::string_view text, std::string file, fs::path folder, const Environment& environment)
-        : document_{parse_ini(text)}, folder_{std::move(folder)}, environment_{environment} {
+    Loader(
+        std::string_view text,
+        std::string file,
+        fs::path folder,
+        const Environment& environment,
+        const SecretReader& gcp_secrets
+    )
+        : document_{parse_ini(text)},
+          folder_{std::move(folder)},
+          environment_{environment},
+          gcp_secrets_{gcp_secrets} {
         loaded_.file = std::move(file);
     }
 
@@ -157,7 +166,9 @@ private:
             if (std::holds_alternative<Path>(key->rule)) *text = resolve(*text);
             give(
                 {section, entry.key},
-                {Rank::file, std::move(*text), {Origin::Kind::file, entry.line, {}, {}}}
+                {Rank::file,
+                 std::move(*text),
+                 {Origin::Kind::file, entry.line, {}, {}, names_secret(entry.value)}}
             );
             return;
         }
@@ -226,7 +237,7 @@ private:
             {std::string{legacy.to_section}, std::string{legacy.to_name}},
             {alias ? Rank::file : Rank::old_file,
              std::move(*text),
-             {Origin::Kind::file, entry.line, {}, old_name},
+             {Origin::Kind::file, entry.line, {}, old_name, names_secret(entry.value)},
              &legacy}
         );
     }
@@ -267,10 +278,21 @@ private:
             }
             const std::string_view inside = rest.substr(2, close - 2);
             rest.remove_prefix(close + 1);
+            if (const auto secret = read_secret(inside)) {
+                if (*secret) {
+                    out += **secret;
+                } else {
+                    complain(fmt::format("${{{}}}: {}", inside, secret->error().what));
+                }
+                continue;
+            }
             const std::size_t colon = inside.find(":-");
             const std::string_view name = inside.substr(0, colon);
             if (!is_name(name)) {
-                complain("expected ${NAME} or ${NAME:-default}, NAME of letters, digits and _");
+                complain(
+                    "expected ${NAME} or ${NAME:-default}, NAME of letters, digits and _, or "
+                    "${file:PATH} or ${gcp-secret:NAME}"
+                );
                 continue;
             }
             const auto found = environment_.find(name);
@@ -291,6 +313,42 @@ private:
         return out;
     }
 
+    /// Nothing when `inside` names no secret.
+    std::optional<Result<std::string, SecretProblem>> read_secret(std::string_view inside) const {
+        constexpr std::string_view file = "file:";
+        constexpr std::string_view gcp = "gcp-secret:";
+        if (inside.starts_with(file)) return read_secret_file(inside.substr(file.size()));
+        if (!inside.starts_with(gcp)) return std::nullopt;
+        if (!gcp_secrets_)
+            return Result<std::string, SecretProblem>{
+                SecretProblem{"it cannot be fetched by this command"}};
+        return gcp_secrets_(inside.substr(gcp.size()));
+    }
+
+    Result<std::string, SecretProblem> read_secret_file(std::string_view name) const {
+        const std::string path = resolve(std::string{trim(name)});
+        std::error_code error;
+        if (path.empty()) return SecretProblem{"no file is named"};
+        if (fs::is_directory(path, error)) return SecretProblem{"it is a folder"};
+        if (!fs::exists(path, error)) return SecretProblem{"there is no such file"};
+        std::ifstream in{path, std::ios::binary};
+        if (!in) return SecretProblem{"permission denied"};
+        std::string text(IniLimits{}.value + 1, '\0');
+        in.read(text.data(), static_cast<std::streamsize>(text.size()));
+        text.resize(static_cast<std::size_t>(in.gcount()));
+        if (text.size() > IniLimits{}.value) return SecretProblem{"it is larger than 64 KiB"};
+        // Editors and `kubectl create secret` end a file with a line feed that is not meant.
+        if (text.ends_with('\n')) text.pop_back();
+        if (text.ends_with('\r')) text.pop_back();
+        if (text.empty()) return SecretProblem{"it is empty"};
+        return {boost::system::in_place_value, std::move(text)};
+    }
+
+    static bool names_secret(std::string_view value) noexcept {
+        return value.find("${file:") != std::string_view::npos ||
+               value.find("${gcp-secret:") != std::string_view::npos;
+    }
+
     static bool is_name(std::string_view name) noexcept {
         if (name.empty() || (name.front() >= '0' && name.front() <= '9')) return false;
         return std::all_of(name.begin(), name.end(), [](char c) {
@@ -307,7 +365,8 @@ private:
     // ── values from the environment ──────────────────────────────────────────────────────────────
 
     void take_environment() {
-        std::set<std::string, std::less<>> known{"OAVC_CONFIG_FILE", "OAVC_DATA_DIR"};
+        std::set<std::string, std::less<>> known{
+            "OAVC_CONFIG_FILE", "OAVC_DATA_DIR", "OAVC_SECRET_MANAGER_URL"};
         const auto take_section = [&](const std::string& section) {
             for (const Key& key : schema()) {
                 if (key.section != schema_section(section)) continue;
@@ -516,8 +575,11 @@ private:
                 )
             );
         }
-        const std::string wrong = set_value(key, target, winner.text);
+        std::string wrong = set_value(key, target, winner.text);
         if (wrong.empty()) return winner.origin;
+        // What is wrong may repeat the text.
+        if (winner.origin.secret)
+            wrong = "the secret is no value for this key: " + describe(key.rule);
         const bool named = wrong.starts_with("Unknown provider");  // says where by itself
         std::string where = fmt::format("[{}] {}: ", section, key.name);
         if (!winner.origin.name.empty()) {
@@ -562,6 +624,7 @@ private:
     IniDocument document_;
     const fs::path folder_;
     const Environment& environment_;
+    const SecretReader& gcp_secrets_;
     // State.
     std::vector<Agent> agents_;
     std::set<std::string, std::less<>> unknown_sections_;
@@ -599,7 +662,7 @@ const Setting* Loaded::find(std::string_view section, std::string_view name) con
     return nullptr;
 }
 
-Loaded load(const fs::path& file, const Environment& environment) {
+Loaded load(const fs::path& file, const Environment& environment, const SecretReader& gcp_secrets) {
     const auto unreadable = [&](std::string_view why) {
         Loaded failed;
         failed.file = file.string();
@@ -615,13 +678,18 @@ Loaded load(const fs::path& file, const Environment& environment) {
     std::string text(IniLimits{}.bytes + 1, '\0');
     in.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(in.gcount()));
-    return load_text(text, file.string(), fs::absolute(file, error).parent_path(), environment);
+    const auto folder = fs::absolute(file, error).parent_path();
+    return load_text(text, file.string(), folder, environment, gcp_secrets);
 }
 
 Loaded load_text(
-    std::string_view text, std::string file, const fs::path& folder, const Environment& environment
+    std::string_view text,
+    std::string file,
+    const fs::path& folder,
+    const Environment& environment,
+    const SecretReader& gcp_secrets
 ) {
-    return Loader{text, std::move(file), folder, environment}.run();
+    return Loader{text, std::move(file), folder, environment, gcp_secrets}.run();
 }
 
 std::string environment_name(std::string_view section, std::string_view key) {

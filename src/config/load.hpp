@@ -1,10 +1,12 @@
 #pragma once
 
+#include "base/result.hpp"
 #include "config/config.hpp"
 #include "config/schema.hpp"
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
@@ -38,6 +40,7 @@ struct Origin {
     std::string name;       ///< of the environment variable
     std::string legacy;     ///< the old name it was given under: "[rtp] min_port"; of a built-in
                             ///< value: not ours but the predecessor's
+    bool secret{false};     ///< ${file:…} or ${gcp-secret:…} was in it: never print the value
 };
 
 /// One effective value.
@@ -61,18 +64,32 @@ struct Loaded {
     const Setting* find(std::string_view section, std::string_view name) const noexcept;
 };
 
+/// Why a secret cannot be had: a sentence, without anything secret.
+struct SecretProblem {
+    std::string what;
+};
+/// Fetches a secret by name. May block for seconds.
+using SecretReader = std::function<Result<std::string, SecretProblem>(std::string_view name)>;
+
 /// Reads, expands, overrides and checks. Precedence: `PORT` (for [api] port), `OAVC_SECTION_KEY`,
 /// the predecessor's environment names, the file, the predecessor's names in the file, defaults.
-/// `${NAME}` and `${NAME:-default}` in the file expand from `environment` ("$${" is a plain "${").
-/// Relative paths in the file are relative to its folder.
-Loaded load(const std::filesystem::path& file, const Environment& environment);
+/// `${NAME}` and `${NAME:-default}` in the file expand from `environment` ("$${" is a plain "${"),
+/// `${file:PATH}` to what stands in that file, without the line feed at its end, and
+/// `${gcp-secret:NAME}` to what `gcp_secrets` gives; without it such a name is a problem. Relative
+/// paths in the file are relative to its folder.
+Loaded load(
+    const std::filesystem::path& file,
+    const Environment& environment,
+    const SecretReader& gcp_secrets = {}
+);
 
 /// The same for a text that is already read; `folder` is what relative paths are relative to.
 Loaded load_text(
     std::string_view text,
     std::string file,
     const std::filesystem::path& folder,
-    const Environment& environment
+    const Environment& environment,
+    const SecretReader& gcp_secrets = {}
 );
 
 /// "OAVC_TELEPHONY_TWILIO_AUTH_TOKEN".
