@@ -146,6 +146,10 @@ Result<CallCommand, std::string> parse_call_command(
         if (command.text.find_first_not_of("0123456789*#ABCDw") != std::string::npos) {
             body.note("'digits' are 0-9, *, #, A-D, and w for half a second of waiting.");
         }
+    } else if (verb == "recording/pause") {
+        command.kind = Kind::pause_recording;
+    } else if (verb == "recording/resume") {
+        command.kind = Kind::resume_recording;
     } else if (verb == "say") {
         command.kind = Kind::say;
         command.text = body.text("text", longest_text);

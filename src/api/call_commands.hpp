@@ -10,8 +10,9 @@
 namespace oavc::api {
 
 /// What POST /api/v1/calls/{id}/{verb} asks for. `verb`: hangup, transfer, hold, resume, digits,
-/// say; `body`: a JSON object, or nothing where nothing has to be said. Error: a sentence about the
-/// body, in which no digits are repeated; empty when there is no such verb.
+/// say, recording/pause, recording/resume; `body`: a JSON object, or nothing where nothing has to
+/// be said. Error: a sentence about the body, in which no digits are repeated; empty when there is
+/// no such verb.
 Result<pipeline::CallCommand, std::string> parse_call_command(
     std::string_view verb, std::string_view body
 ) noexcept;

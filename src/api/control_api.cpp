@@ -1,5 +1,6 @@
 #include "api/control_api.hpp"
 
+#include "api/call_audit.hpp"
 #include "api/call_commands.hpp"
 #include "api/call_json.hpp"
 #include "api/event_stream.hpp"
@@ -151,9 +152,10 @@ bool ControlApi::offered(const Match& found) const noexcept {
 }
 
 void ControlApi::register_on(net::HttpServer& server) {
-    const auto handler = [this](async::Shard& shard, net::HttpRequest request) {
+    net::HttpHandler handler = [this](async::Shard& shard, net::HttpRequest request) {
         return handle(shard, std::move(request));
     };
+    if (reach_.audit != nullptr) handler = audited(*reach_.audit, std::move(handler));
     for (const Operation& operation : operations()) {
         if (!offered({&operation, {}, {}, {}})) continue;
         const auto hole = operation.path.find("{id}");

@@ -6,6 +6,7 @@
 #include "api/event_feed.hpp"
 #include "async/shard.hpp"
 #include "net/http.hpp"
+#include "observability/audit.hpp"
 #include "observability/log.hpp"
 #include "pipeline/call_command.hpp"
 
@@ -33,6 +34,7 @@ struct Reach {
     pipeline::CallCommands* commands{nullptr};
     pipeline::OutgoingCalls* outgoing{nullptr};
     EventFeed* feed{nullptr};
+    audit::Log* audit{nullptr};  ///< told who did what, and who was refused
     /// Begins to drain (once; later ones change nothing) and tells how many calls run. The deadline
     /// is instead of [limits] drain_deadline.
     std::function<std::size_t(std::optional<std::chrono::seconds> deadline)> drain;

@@ -128,6 +128,26 @@ constexpr Operation table[]{
      "",
      "Done",
      later},
+    {Does::tell_call,
+     "pauseRecording",
+     "POST",
+     "/api/v1/calls/{id}/recording/pause",
+     Role::admin,
+     "Makes the recording silent on both sides.",
+     "Nothing",
+     "",
+     "Done",
+     told},
+    {Does::tell_call,
+     "resumeRecording",
+     "POST",
+     "/api/v1/calls/{id}/recording/resume",
+     Role::admin,
+     "Records on.",
+     "Nothing",
+     "",
+     "Done",
+     told},
     {Does::watch,
      "watchEvents",
      "GET",
@@ -350,7 +370,11 @@ Match match(std::string_view method, std::string_view path) {
         if (!fits(operation.path, path, result.id)) continue;
         if (operation.method == method || (operation.method == "GET" && method == "HEAD")) {
             result.operation = &operation;
-            result.verb = path.substr(path.rfind('/') + 1);
+            const auto behind = result.id.empty() ? path.rfind('/')
+                                                  : static_cast<std::size_t>(
+                                                        result.id.data() - path.data()
+                                                    ) + result.id.size();
+            result.verb = path.substr(std::min(behind + 1, path.size()));
             return result;
         }
         result.allowed += result.allowed.empty() ? "" : ", ";

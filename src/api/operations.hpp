@@ -42,7 +42,7 @@ std::span<const Operation> operations() noexcept;
 struct Match {
     const Operation* operation{nullptr};
     std::string_view id;    ///< the segment at "{id}", still encoded
-    std::string_view verb;  ///< the last segment
+    std::string_view verb;  ///< what follows the id
     std::string allowed;    ///< methods, when the path is known and the method is not
 };
 Match match(std::string_view method, std::string_view path);

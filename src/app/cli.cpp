@@ -1,5 +1,6 @@
 #include "app/cli.hpp"
 
+#include "app/audit.hpp"
 #include "app/check_config.hpp"
 #include "app/conformance.hpp"
 #include "app/dial.hpp"
@@ -8,6 +9,7 @@
 #include "app/models.hpp"
 #include "app/options.hpp"
 #include "app/rag.hpp"
+#include "app/recording.hpp"
 #include "app/server.hpp"
 #include "caller/call_command.hpp"
 #include "config/nearest.hpp"
@@ -65,6 +67,14 @@ constexpr Command commands[]{
      "ask a Llama server's document search",
      "oavc rag search \"opening hours\"",
      rag_command},
+    {"audit",
+     "find whether the audit was tampered with",
+     "oavc audit verify /var/log/oavc/audit.jsonl",
+     audit_command},
+    {"recording",
+     "open a sealed recording",
+     "oavc recording decrypt IN.wav.sealed OUT.wav",
+     recording_command},
     {"version", "print the version", "oavc version", version_command},
 };
 

@@ -2,6 +2,7 @@
 
 #include "app/cli.hpp"
 #include "app/drain.hpp"
+#include "app/gcp_secrets.hpp"
 #include "app/options.hpp"
 #include "app/server.hpp"
 #include "async/awaitable.hpp"
@@ -119,7 +120,7 @@ void reload(
 ) {
     const log::Logger log;
     try {
-        const auto fresh = config::load(file, environment);
+        const auto fresh = config::load(file, environment, gcp_secrets(environment));
         for (const auto& problem : fresh.problems) {
             if (problem.severity == config::Severity::note) continue;
             const auto text = config::to_string(problem, fresh.file);
@@ -210,7 +211,7 @@ int serve_command(std::span<const std::string_view> arguments) {
     }
     const config::Environment environment = config::process_environment();
     const auto file = find_config_file(given.value("--config"), environment);
-    const config::Loaded loaded = config::load(file, environment);
+    const config::Loaded loaded = config::load(file, environment, gcp_secrets(environment));
     if (loaded.count(config::Severity::error) + loaded.count(config::Severity::warning) > 0) {
         fmt::print(stderr, "{}", config::list_problems(loaded, config::Severity::warning));
     }

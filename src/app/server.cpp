@@ -1,5 +1,6 @@
 #include "app/server.hpp"
 
+#include "api/call_audit.hpp"
 #include "api/call_log.hpp"
 #include "api/control_api.hpp"
 #include "api/event_feed.hpp"
@@ -8,6 +9,7 @@
 #include "app/resolve.hpp"
 #include "app/scrape.hpp"
 #include "app/tracing.hpp"
+#include "async/deadline.hpp"
 #include "async/pulse.hpp"
 #include "async/run_blocking.hpp"
 #include "async/shard_pool.hpp"
@@ -16,12 +18,14 @@
 #include "base/random.hpp"
 #include "net/http_server.hpp"
 #include "net/json_text.hpp"
+#include "observability/audit.hpp"
 #include "observability/log.hpp"
 #include "observability/log_fields.hpp"
 #include "observability/metrics.hpp"
 #include "pipeline/call_telemetry.hpp"
 #include "pipeline/manager.hpp"
 #include "pipeline/outgoing_calls.hpp"
+#include "pipeline/recording.hpp"
 #include "transports/factory.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -51,6 +55,9 @@ std::size_t or_cores(std::size_t wanted) noexcept {
     const unsigned cores = std::thread::hardware_concurrency();
     return cores == 0 ? 1 : cores;
 }
+
+/// Calls that have ended have this long to get their recordings to the disk.
+constexpr milliseconds recording_time = 10s;
 
 /// Services that answer their first probe within this are known when we say that we are ready; the
 /// start waits no longer.
@@ -125,6 +132,18 @@ config::Config resolved(config::Config config) {
     return config;
 }
 
+std::unique_ptr<pipeline::Recordings> make_recordings(
+    const pipeline::Config& config,
+    async::WorkerPool& workers,
+    audit::Log& audit,
+    const log::Logger& log,
+    metrics::Registry& metrics
+) {
+    const bool wanted = std::ranges::any_of(config.agents, &pipeline::AgentConfig::record);
+    if (!wanted) return nullptr;
+    return std::make_unique<pipeline::Recordings>(config.recording, workers, audit, log, &metrics);
+}
+
 /// Of calls by RTP; of no meaning where there are none.
 boost::asio::ip::address rtp_address(const config::Config& config) {
     if (!config.serves_rtp()) return {};
@@ -141,15 +160,17 @@ struct Server::Parts {
           config{resolved(loaded.config)},
           file_times{engine_file_times(loaded)},
           logging{loaded.config.logging},
+          audit{config.audit, log, &metrics},
           shards{or_cores(config.pipeline.limits.shards)},
           pulse{shards},
           workers{or_cores(config.pipeline.limits.workers), config.pipeline.limits.worker_queue},
+          recordings{make_recordings(config.pipeline, workers, audit, log, metrics)},
           engines{make_engines(config)},
           manager{
               config.pipeline,
-              engines.current()->services(),
+              services_of(*engines.current()),
               shards,
-              {&calls, &feed},
+              {&calls, &feed, &call_audit},
               log,
               &pulse,
               &telemetry},
@@ -172,11 +193,26 @@ struct Server::Parts {
         return std::make_shared<Engines>(from, workers, metrics, shards[0], log);
     }
 
+    pipeline::Services services_of(const Engines& made) const noexcept {
+        auto services = made.services();
+        services.recordings = recordings.get();
+        return services;
+    }
+
+    asio::awaitable<void> delete_old_recordings() {
+        for (;;) {
+            recordings->delete_old();
+            const bool waited = co_await async::sleep_for(1h);
+            if (!waited) co_return;
+        }
+    }
+
     api::Reach reach() {
         api::Reach made;
         made.commands = &manager;
         made.outgoing = &outgoing;
         made.feed = &feed;
+        made.audit = &audit;
         made.version = OAVC_VERSION;
         made.instance = instance;
         made.drain = [this](std::optional<std::chrono::seconds> deadline) {
@@ -226,6 +262,7 @@ struct Server::Parts {
         shards[0].post([this] {
             chores->spawn(manager.make_phrases(shards[0]));
             chores->spawn(prepare_model(engines.current()));
+            if (recordings) chores->spawn(delete_old_recordings());
         });
     }
     void end_chores() {
@@ -333,12 +370,15 @@ struct Server::Parts {
     log::Logger log;
     api::CallLog calls;
     api::EventFeed feed;
+    metrics::Registry metrics;
+    audit::Log audit;
+    api::CallAudit call_audit{audit};
     async::ShardPool shards;
     async::Pulse pulse;
     async::WorkerPool workers;
-    metrics::Registry metrics;
     std::unique_ptr<Tracing> tracing{make_tracing(config.tracing, instance, log)};  ///< may be null
     pipeline::Telemetry telemetry{metrics, tracing ? &tracing->tracer : nullptr};
+    std::unique_ptr<pipeline::Recordings> recordings;  ///< null: no agent recorded at start
     EngineRoom engines;
     pipeline::PipelineManager manager;
     std::unique_ptr<async::TaskGroup> chores;  ///< on shard 0; null: none
@@ -380,7 +420,14 @@ Server::~Server() { stop(); }
 
 void Server::start() {
     Parts& parts = *parts_;
+    parts.audit.start();
     if (parts.tracing) parts.tracing->exporter.start();
+    parts.audit.record(
+        {.what = "server_started",
+         .who = "system",
+         .more = {
+             {"version", OAVC_VERSION}, {"instance", parts.instance}, {"file", parts.started.file}}}
+    );
     parts.shards.start();
     parts.shards_running = true;
     parts.pulse.start();
@@ -523,12 +570,13 @@ void Server::reload(const config::Loaded& fresh) {
         engines->health.start();
     }
     if (new_engines || plan.calls) {
-        parts.manager.adopt(fresh.config.pipeline, engines->services(), engines);
+        parts.manager.adopt(fresh.config.pipeline, parts.services_of(*engines), engines);
         if (new_engines) parts.engines.replace(std::move(engines));
         parts.begin_chores();
     }
     parts.reload_certificates();
     parts.api.set_tokens(fresh.config.api);
+    parts.audit.record({.what = "config_reloaded", .who = "system"});
     {
         // Also when nothing is different: whoever rotates log files asks for a new one this way.
         const std::lock_guard lock{parts.logging_mutex};
@@ -579,7 +627,11 @@ void Server::stop() {
     parts.engines.stop_monitors();
     parts.end_chores();
     parts.pulse.stop();
+    if (parts.recordings && !parts.recordings->wait_until_written(recording_time)) {
+        parts.log.error("recordings have no end: the disk is too slow");
+    }
     parts.workers.stop();
+    parts.audit.record({.what = "server_stopped", .who = "system"});
     parts.shards.drain_and_join();
     parts.shards_running = false;
     if (parts.tracing) parts.tracing->exporter.stop();

@@ -427,6 +427,7 @@ private:
         for (const auto& agent : agents) {
             const bool common = &agent == &agents.back();
             check_masks(agent, agents.back());
+            check_recording(agent, common);
             if (!common && agent.transfer_targets == agents.back().transfer_targets) continue;
             for (const auto& item : agent.transfer_targets) {
                 if (pipeline::parse_transfer_target(item)) continue;
@@ -440,6 +441,21 @@ private:
                     )
                 );
             }
+        }
+    }
+
+    void check_recording(const pipeline::AgentConfig& agent, bool common) {
+        const auto& recording = config_.pipeline.recording;
+        if (!agent.record || (!common && config_.pipeline.agents.back().record)) return;
+        for (const auto& [name, value] :
+             {std::pair{"folder", recording.folder}, std::pair{"key", recording.key}}) {
+            if (!value.empty()) continue;
+            report(
+                Severity::error,
+                "recording",
+                name,
+                fmt::format("is needed: agent {} records its calls", agent.name)
+            );
         }
     }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "api/config.hpp"
+#include "observability/audit.hpp"
 #include "observability/log.hpp"
 #include "observability/tracing_config.hpp"
 #include "pipeline/config.hpp"
@@ -34,6 +35,7 @@ struct Config {
     api::Config api;
     log::Settings logging;
     trace::Config tracing;
+    audit::Config audit;
 
     // Which listeners there are, those of the fallback too.
     bool uses(std::string_view carrier) const {

@@ -64,6 +64,12 @@ public:
         if (of_predecessor_) speak_as_before();
         apply();
         check(loaded_);
+        // Who is recorded hears of it before anything else.
+        for (auto& agent : loaded_.config.pipeline.agents) {
+            if (!agent.record || agent.recording_notice.empty()) continue;
+            agent.greeting =
+                agent.recording_notice + (agent.greeting.empty() ? "" : " ") + agent.greeting;
+        }
         forgive_unused_sections();
         std::stable_sort(
             loaded_.problems.begin(),

@@ -33,7 +33,8 @@ const std::vector<Key>& table() {
               tts_keys,
               failover_keys,
               conversation_keys,
-              server_keys}) {
+              server_keys,
+              security_keys}) {
             const auto more = part();
             all.insert(all.end(), more.begin(), more.end());
         }
@@ -84,6 +85,8 @@ constexpr SectionHelp section_table[]{
      "Traces of calls for an OpenTelemetry collector (docs/monitoring.md). The environment's "
      "`OTEL_EXPORTER_OTLP_ENDPOINT`, `OTEL_EXPORTER_OTLP_HEADERS` and `OTEL_SERVICE_NAME` count "
      "too."},
+    {"security", "Who did what, on record."},
+    {"recording", "Calls on record, of agents that have `record = yes`."},
 };
 
 // ── texts to values ──────────────────────────────────────────────────────────────────────────────

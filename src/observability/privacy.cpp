@@ -15,6 +15,7 @@ constexpr std::size_t most_digits = 64;
 constexpr std::size_t fewest_digits = 4;
 /// … unless a line is nothing else.
 constexpr std::size_t fewest_alone = 2;
+constexpr std::size_t fewest_of_card = 12;  // ISO/IEC 7812-1, and one that was not heard
 /// Between two digits of one number: "4242 - (42)".
 constexpr std::size_t widest_gap = 12;
 
@@ -603,7 +604,7 @@ void find_numbers(
     Edges edges,
     std::string* carried,
     std::vector<Span>& spans,
-    Kinds& found
+    Masked& out
 ) {
     std::string trailing;
     for (std::size_t i = 0; i < tokens.size(); ++i) {
@@ -632,7 +633,8 @@ void find_numbers(
         const bool open = edges == Edges::open && (starts || ends);
         const bool enough = number.count() >= fewest_digits || alone || open ||
                             (continues && before > 0 && number.count() >= fewest_alone);
-        const auto label = label_of(number, enough, kinds, found);
+        const auto label = label_of(number, enough, kinds, out.found);
+        out.card_like = out.card_like || number.count() >= fewest_of_card;
         if (!label.empty()) {
             std::size_t begin = tokens[first].begin;
             while (begin > 0 && (text[begin - 1] == '+' || text[begin - 1] == '('))
@@ -674,7 +676,7 @@ Masked mask_line(std::string_view text, Kinds kinds, Edges edges, std::string* c
     keep(Kind::email);
     find_iban(text, found);
     keep(Kind::iban);
-    find_numbers(text, tokens, kinds, edges, carried, spans, out.found);
+    find_numbers(text, tokens, kinds, edges, carried, spans, out);
 
     std::ranges::sort(spans, {}, &Span::begin);
     std::size_t at = 0;

@@ -53,7 +53,8 @@ private:
 
 struct Masked {
     std::string text;
-    Kinds found;  ///< what there was, hidden or not
+    Kinds found;            ///< what there was, hidden or not
+    bool card_like{false};  ///< a card's number, or one as long: a digit may have been misheard
 };
 
 /// Text beyond this is not shown at all.
@@ -78,6 +79,9 @@ public:
     /// What is heard of a line so far: digits at either end may be part of a longer number and are
     /// hidden however few they are.
     Masked partial(std::string_view text) const noexcept;
+
+    /// The line before ended with digits: the next may go on.
+    bool pending() const noexcept { return !digits_.empty(); }
 
 private:
     Kinds kinds_;

@@ -12,7 +12,16 @@ namespace oavc::pipeline {
 
 /// What somebody outside wants of a running call.
 struct CallCommand {
-    enum class Kind { hang_up, transfer, hold, resume, send_digits, say };
+    enum class Kind {
+        hang_up,
+        transfer,
+        hold,
+        resume,
+        send_digits,
+        say,
+        pause_recording,
+        resume_recording,
+    };
     Kind kind{Kind::hang_up};
     /// transfer: SIP URI, number, or a name among the agent's targets; send_digits: keys, 'w' waits
     /// for half a second; say: the words.

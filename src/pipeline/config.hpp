@@ -42,6 +42,8 @@ struct AgentConfig {
     /// What is hidden there of what people say, of their numbers and addresses: privacy.hpp.
     std::vector<std::string> mask_personal_data{
         "phone", "card", "iban", "email", "identity_number", "digits"};
+    bool record{false};            ///< the call, in stereo, sealed: [recording]
+    std::string recording_notice;  ///< said before the greeting of recorded calls
     /// Said when the model needs longer than `filler_after` for its first sentence; empty: nothing.
     std::string filler_sentence;
     milliseconds filler_after{1500};
@@ -55,6 +57,13 @@ struct OutgoingConfig {
     /// place calls can spend the owner's money.
     std::vector<std::string> dial_allowed;
     std::string dial_from;  ///< shown to the callee; empty: the carrier's default
+};
+
+/// [recording]
+struct RecordingConfig {
+    std::string folder;  ///< below it a folder per day
+    std::string key;     ///< secret: 32 bytes, hexadecimal or Base64
+    int keep_days{30};   ///< 0: for ever
 };
 
 /// [limits]
@@ -77,6 +86,7 @@ struct Config {
     std::vector<AgentConfig> agents{AgentConfig{}};  ///< never empty; the last matches all
     LimitsConfig limits;
     OutgoingConfig outgoing;
+    RecordingConfig recording;
 };
 
 }  // namespace oavc::pipeline

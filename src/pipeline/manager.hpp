@@ -26,6 +26,7 @@
 
 namespace oavc::pipeline {
 
+class Recordings;
 class Session;
 class Telemetry;
 
@@ -36,6 +37,7 @@ struct Services {
     services::TtsService& tts;
     const media::VadFactory& vad;
     services::TtsService* emergency_tts{nullptr};  ///< says what must be said when `tts` is down
+    Recordings* recordings{nullptr};               ///< null: no call is recorded
 };
 
 /// Orchestrates calls: admits them, makes one Session for each, and ends them in an orderly way.

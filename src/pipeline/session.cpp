@@ -187,6 +187,9 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
         std::move(to_stt)
     );
     const auto now = context_.now();
+    if (context_.agent.record && context_.services.recordings != nullptr) {
+        recorder_ = context_.services.recordings->begin(id_, transport_->format().rate, now);
+    }
     machine_.emplace(context_.config.turns, context_.config.interruption, now);
     log_.info("call answered", log::kv("setup_ms", now - began_));
     telemetry_.on_answered(now);
@@ -308,6 +311,7 @@ asio::awaitable<void> Session::leave() {
 void Session::on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept {
     // What sounds in a held call is no caller: music, or another conversation.
     if (held_by_carrier_ || held_by_us_) return;
+    if (recorder_) recorder_->heard(frame.samples, arrived);
     if (speak_first_at_ && !concealed) speak_first(arrived);
     const auto heard = audio_->on_frame(frame, arrived);
     if (heard.speech_started) {
@@ -347,6 +351,9 @@ void Session::on_tick(TimePoint now) noexcept {
     run_actions(now);
     if (reply_) reply_->fill_in(now);
     play(now);
+    if (!recorder_) return;
+    recorder_->mute(MuteReason::keys, collector_.waiting() || collector_.collecting());
+    recorder_->tick(now);
 }
 
 void Session::play(TimePoint now) {
@@ -356,6 +363,7 @@ void Session::play(TimePoint now) {
     while (transport_->send_room() > 0 && playout_.take_frame(frame)) {
         const auto ahead = transport_->unheard();
         if (!transport_->send_audio({frame, format.rate})) break;
+        if (recorder_) recorder_->said(frame, now + ahead);
         machine_->on_reply_progress(reply_->generation(), now);
         if (!std::exchange(reply_out_, true)) machine_->on_reply_out(reply_->generation(), now);
         if (!reply_voiced_ && media::is_voiced(frame)) {
@@ -417,16 +425,36 @@ CallEvent& Session::event(CallEvent::Kind kind, std::string text) {
 /// Observers see what people say without their secrets.
 std::string Session::shown(CallEvent::Kind kind, std::string_view text) {
     switch (kind) {
-        case CallEvent::Kind::partial:
-            return asked_.partial(text).text;
-        case CallEvent::Kind::caller_said:
-            return asked_.line(text).text;
-        case CallEvent::Kind::sentence:
-            return spoken_.line(text).text;
+        case CallEvent::Kind::partial: {
+            auto line = asked_.partial(text);
+            if (line.card_like) unrecord(kind);
+            return std::move(line.text);
+        }
+        case CallEvent::Kind::caller_said: {
+            auto line = asked_.line(text);
+            if (line.card_like) unrecord(kind);
+            if (!asked_.pending()) number_since_.reset();
+            return std::move(line.text);
+        }
+        case CallEvent::Kind::sentence: {
+            auto line = spoken_.line(text);
+            if (line.card_like) unrecord(kind);
+            return std::move(line.text);
+        }
         case CallEvent::Kind::heard:
             return heard_.line(text).text;
         default:
             return std::string{text};
+    }
+}
+
+/// A card's number was recognised: what was recorded of it goes.
+void Session::unrecord(CallEvent::Kind kind) {
+    if (!recorder_) return;
+    if (kind == CallEvent::Kind::sentence) {  // we say it, until the reply ends
+        recorder_->mute(MuteReason::number, true);
+    } else if (number_since_) {
+        recorder_->erase(*number_since_, context_.now());
     }
 }
 

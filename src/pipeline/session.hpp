@@ -16,6 +16,7 @@
 #include "pipeline/manager.hpp"
 #include "pipeline/phrase_cache.hpp"
 #include "pipeline/playout_queue.hpp"
+#include "pipeline/recording.hpp"
 #include "pipeline/reply.hpp"
 #include "transports/transport.hpp"
 #include "turns/turn_machine.hpp"
@@ -137,6 +138,8 @@ private:
 
     std::string line(turns::CannedLine which);
     std::string shown(CallEvent::Kind kind, std::string_view text);
+    void unrecord(CallEvent::Kind kind);
+    Result<void> pause_recording(bool paused);
     CallEvent& event(CallEvent::Kind kind, std::string text = {});
     void emit(const CallEvent& what);
     void emit(CallEvent::Kind kind, std::string text = {}) { emit(event(kind, std::move(text))); }
@@ -154,6 +157,7 @@ private:
     privacy::LineMasker asked_;   ///< what the caller says, turn by turn
     privacy::LineMasker spoken_;  ///< our sentences
     privacy::LineMasker heard_;   ///< what the caller heard of them
+    std::unique_ptr<Recorder> recorder_;  ///< null: nobody records
     Conversation conversation_;
     std::unique_ptr<services::SttStream> stt_;
     std::unique_ptr<services::LlmSession> llm_;
@@ -166,7 +170,8 @@ private:
     async::TaskGroup tasks_;
     // State.
     TimePoint began_{};
-    TimePoint onset_{};  ///< of the caller's latest speech
+    TimePoint onset_{};                      ///< of the caller's latest speech
+    std::optional<TimePoint> number_since_;  ///< speech that may be part of a card's number
     TimePoint last_voiced_{};
     TimePoint paused_at_{};
     LatencyProbe probe_;

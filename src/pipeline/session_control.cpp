@@ -175,8 +175,18 @@ asio::awaitable<Result<void>> Session::carry_out(CallCommand command) {
             }
             run_actions(now);
             co_return Result<void>{};
+        case CallCommand::Kind::pause_recording:
+        case CallCommand::Kind::resume_recording:
+            co_return pause_recording(command.kind == CallCommand::Kind::pause_recording);
     }
     co_return CallControlErrc::not_supported;
+}
+
+Result<void> Session::pause_recording(bool paused) {
+    if (!recorder_) return transports::CallControlErrc::not_supported;
+    recorder_->mute(MuteReason::operator_, paused);
+    control(paused ? "pause recording" : "resume recording", {});
+    return {};
 }
 
 /// We are silent from the wish on, and speak again when the carrier has taken the caller back.

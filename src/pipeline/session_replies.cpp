@@ -30,6 +30,7 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             if (stt_) stt_->begin(action.utterance);
             audio_->open(onset_);
             telemetry_.on_speech(onset_);
+            if (!number_since_) number_since_ = onset_ - context_.config.vad.pre_roll;
             break;
         case TurnAction::Kind::end_utterance:
             audio_->close();
@@ -42,6 +43,7 @@ void Session::perform(const TurnAction& action, TimePoint now) {
             audio_->drop();
             if (stt_) stt_->cancel();
             telemetry_.on_speech_dropped();
+            if (!asked_.pending()) number_since_.reset();
             break;
         case TurnAction::Kind::reply:
             ask(action, now);
@@ -89,6 +91,7 @@ void Session::perform(const TurnAction& action, TimePoint now) {
 void Session::pause(TimePoint now) {
     paused_at_ = now;
     if (reply_) playout_.rewind(transport_->clear_audio());
+    if (recorder_) recorder_->cut(now);
 }
 
 /// The caller's turn is the model's to answer.
@@ -125,6 +128,10 @@ void Session::end_reply(bool interrupted) {
     }
     // After a pause nothing lies unheard any more: the queue was rewound then.
     const auto unheard = interrupted ? transport_->clear_audio() : milliseconds{0};
+    if (recorder_) {
+        if (interrupted) recorder_->cut(context_.now());
+        recorder_->mute(MuteReason::number, false);
+    }
     const auto heard = playout_.heard_text(unheard);
     conversation_.assistant_heard(heard, interrupted);
     if (!heard.empty()) {

@@ -301,6 +301,19 @@ std::vector<Key> conversation_keys() {
          "more, so also years and amounts). The model and the voice get the true words. Empty: "
          "nothing is hidden."},
         {"agent",
+         "record",
+         [](Target t) -> Field { return &t.agent.record; },
+         Boolean{},
+         "Record calls in stereo, sealed, to the folder of `[recording]`. What is keyed in and "
+         "what "
+         "sounds like a card's number is silent there. Ask a lawyer first."},
+        {"agent",
+         "recording_notice",
+         [](Target t) -> Field { return &t.agent.recording_notice; },
+         Text{},
+         "Said before the greeting of a call that is recorded, such as `We record this call.` "
+         "Empty: nothing."},
+        {"agent",
          "filler_sentence",
          [](Target t) -> Field { return &t.agent.filler_sentence; },
          Text{},

@@ -18,6 +18,7 @@ std::vector<Key> tts_keys();
 std::vector<Key> failover_keys();
 std::vector<Key> conversation_keys();
 std::vector<Key> server_keys();
+std::vector<Key> security_keys();
 
 inline constexpr Duration any_wait{std::chrono::milliseconds{1}, std::chrono::hours{24}};
 inline constexpr std::int64_t any_count = 1'000'000;

@@ -189,7 +189,12 @@ TEST_F(ControlApiTest, TellsARunningCallWhatToDo) {
     EXPECT_EQ(say.status, 202);
     EXPECT_EQ(json::parse(say.body).at("status").as_string(), "accepted");
 
-    ASSERT_EQ(commands.commands.size(), 7u);
+    EXPECT_EQ(post("/api/v1/calls/s1/recording/pause").status, 200);
+    EXPECT_EQ(post("/api/v1/calls/s1/recording/resume", "{}").status, 200);
+
+    ASSERT_EQ(commands.commands.size(), 9u);
+    EXPECT_EQ(commands.commands[7].kind, Wish::pause_recording);
+    EXPECT_EQ(commands.commands[8].kind, Wish::resume_recording);
     EXPECT_EQ(commands.calls[0], "s1");
     EXPECT_EQ(commands.calls[2], "B2B.1/2 3");
     EXPECT_FALSE(commands.commands[0].goodbye);
