@@ -157,7 +157,7 @@ TEST_F(HttpLongAnswerTest, OutlivesTheTimeLimitOfOrdinaryAnswersAndEndsWithTheSe
     client.read_until("begin\n");
     RawClient idle{server_->port()};
     EXPECT_EQ(idle.read_all(), "") << "this one said nothing for as long as the limit";
-    EXPECT_EQ(server_->stats().open, 1u);
+    wait_until([&] { return server_->stats().open == 1; });
     server_->stop();
     EXPECT_THAT(client.read_all(), EndsWith("begin\n"));
 }
