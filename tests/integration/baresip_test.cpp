@@ -6,6 +6,7 @@
 #include "services/stt/phrase_recognizer.hpp"
 #include "support/phone_speech.hpp"
 #include "support/sip_server.hpp"
+#include "support/tls_front.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -111,6 +112,31 @@ TEST_P(BaresipCall, IsUnderstoodAndItsAnswerIsUnderstood) {
     EXPECT_EQ(heard.rate.hz, GetParam().rate);
     const auto words = recognise(heard);
     EXPECT_GE(caller::word_accuracy(reply, words), 0.8) << words;
+}
+
+TEST_F(BaresipTest, IsHeardOverTlsWithItsAudioEncrypted) {
+    const test::TemporaryFolder folder;
+    const test::SelfMadeCertificate certificate{
+        folder.path().string(), "localhost", "IP:127.0.0.1"};
+    const auto port = std::to_string(test::free_ports(1));
+    SipServer server{
+        {{"OAVC_TELEPHONY_SIP_TLS_PORT", port},
+         {"OAVC_TELEPHONY_SIP_TLS_CERTIFICATE", certificate.certificate_file},
+         {"OAVC_TELEPHONY_SIP_TLS_PRIVATE_KEY", certificate.key_file},
+         {"OAVC_TELEPHONY_RTP_SRTP", "required"}}};
+    Baresip phone{
+        {.encryption = "srtp-mand",
+         .speech = spoken_question(),
+         .config = "sip_cafile " + certificate.certificate_file + "\n"}};
+    phone.command("dial", "sip:bot@127.0.0.1:" + port + ";transport=tls");
+    const auto call = established(phone);
+    EXPECT_TRUE(server.happens(call, "caller_said: " + std::string{question}))
+        << testing::PrintToString(server.story(call));
+    phone.command("hangup");
+    EXPECT_TRUE(phone.wait_for("CALL_CLOSED"));
+    EXPECT_TRUE(server.calls_end_within(10s));
+    EXPECT_THAT(server.story(call), Contains("ended: caller_hung_up"));
+    EXPECT_THAT(phone.quit(), HasSubstr("SRTP is Enabled"));
 }
 
 TEST_F(BaresipTest, PressesKeysAndHolds) {

@@ -66,6 +66,7 @@ public:
         std::string codec{"PCMU/8000/1"};  ///< as baresip names it
         std::string encryption{};          ///< "srtp-mand": SDES-SRTP or no call
         Pcm speech{};                      ///< at 16 kHz, from the answer on; then silence
+        std::string config{};              ///< further lines of its configuration
     };
 
     struct Heard {
@@ -179,7 +180,8 @@ private:
             << "module_path " << modules << "\n"
             << "module opus.so\nmodule g722.so\nmodule g711.so\nmodule l16.so\n"
             << "module aufile.so\nmodule aubridge.so\nmodule sndfile.so\nmodule srtp.so\n"
-            << "module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n";
+            << "module_tmp account.so\nmodule_app menu.so\nmodule_app ctrl_tcp.so\n"
+            << settings.config;
         std::ofstream{folder_.file("accounts")}
             << '<' << uri() << ">;regint=0;answermode=auto;audio_codecs=" << settings.codec
             << (settings.encryption.empty() ? "" : ";mediaenc=" + settings.encryption) << "\n";
