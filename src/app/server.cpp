@@ -479,6 +479,7 @@ std::string Server::banner() const {
     if (sip) {
         std::string what =
             fmt::format("udp{} {}:{}", c.sip.tcp ? " and tcp" : "", c.sip.bind_ip, c.sip.port);
+        if (c.sip.tls_port != 0) what += fmt::format(", tls on port {}", c.sip.tls_port);
         what += fmt::format(", for {}", fmt::join(c.sip.allowed_peers, ", "));
         if (!c.sip.registrar.empty()) what += ", registered at " + c.sip.registrar;
         if (!c.sip.proxy.empty()) what += ", calls out through " + c.sip.proxy;
