@@ -131,7 +131,11 @@ asio::awaitable<void> Session::run() {
     co_await transport_->hang_up();
 
     const auto stats = transport_->stats();
-    log_.info(
+    auto log = log_;
+    // What nobody measured is left out.
+    if (stats.round_trip_ms > 0) log = log.with({log::kv("round_trip_ms", stats.round_trip_ms)});
+    if (stats.mos > 0) log = log.with({log::kv("mos", stats.mos)});
+    log.info(
         "call ended",
         log::kv("reason", transports::to_string(end.reason)),
         log::kv("detail", end.detail),
@@ -141,9 +145,7 @@ asio::awaitable<void> Session::run() {
         log::kv("lost", stats.lost),
         log::kv("rejected", stats.rejected),
         log::kv("sent", stats.sent),
-        log::kv("jitter_ms", stats.jitter_ms),
-        log::kv("round_trip_ms", stats.round_trip_ms),
-        log::kv("mos", stats.mos)
+        log::kv("jitter_ms", stats.jitter_ms)
     );
     telemetry_.on_ended(end.reason, stats, context_.now());
     emit(CallEvent::Kind::ended, std::string{transports::to_string(end.reason)});
