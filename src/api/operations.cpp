@@ -370,10 +370,10 @@ Match match(std::string_view method, std::string_view path) {
         if (!fits(operation.path, path, result.id)) continue;
         if (operation.method == method || (operation.method == "GET" && method == "HEAD")) {
             result.operation = &operation;
-            const auto behind = result.id.empty() ? path.rfind('/')
-                                                  : static_cast<std::size_t>(
-                                                        result.id.data() - path.data()
-                                                    ) + result.id.size();
+            const auto behind =
+                result.id.empty()
+                    ? path.rfind('/')
+                    : static_cast<std::size_t>(result.id.data() - path.data()) + result.id.size();
             result.verb = path.substr(std::min(behind + 1, path.size()));
             return result;
         }

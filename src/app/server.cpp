@@ -425,8 +425,10 @@ void Server::start() {
     parts.audit.record(
         {.what = "server_started",
          .who = "system",
-         .more = {
-             {"version", OAVC_VERSION}, {"instance", parts.instance}, {"file", parts.started.file}}}
+         .more =
+             {{"version", OAVC_VERSION},
+              {"instance", parts.instance},
+              {"file", parts.started.file}}}
     );
     parts.shards.start();
     parts.shards_running = true;

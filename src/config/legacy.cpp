@@ -100,7 +100,6 @@ constexpr Legacy keys[]{
     {"azure", "*", {}, {}, Rewrite::ignored, "there is no adapter for it"},
     {"ai", "*", {}, {}, Rewrite::ignored, "providers are chosen in [stt], [llm] and [tts]"},
     {"audio", "*", {}, {}, Rewrite::ignored, no_audio},
-    {"security", "*", {}, {}, Rewrite::ignored, "that part does not exist yet"},
     {"metrics", "*", {}, {}, Rewrite::ignored, no_metrics},
 };
 

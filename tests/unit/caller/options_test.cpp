@@ -61,26 +61,10 @@ TEST(CallOptions, ReadDurationsWithTheirUnits) {
 
 TEST(CallOptions, TheHelpNamesEveryOption) {
     for (const auto* option :
-         {"--via",
-          "--config",
-          "--say",
-          "--wav",
-          "--interrupt-after",
-          "--voice",
-          "--dtmf",
-          "--record",
-          "--json",
-          "--repeat",
-          "--url",
-          "--auth-token",
-          "--api-token",
-          "--answer",
-          "--mi-port",
-          "--sip-ip",
-          "--sip-port",
-          "--rtp-ip",
-          "--wait",
-          "--timeout",
+         {"--via",    "--config",     "--say",       "--wav",    "--interrupt-after",
+          "--voice",  "--dtmf",       "--record",    "--json",   "--repeat",
+          "--url",    "--auth-token", "--api-token", "--answer", "--mi-port",
+          "--sip-ip", "--sip-port",   "--rtp-ip",    "--wait",   "--timeout",
           "--from"}) {
         EXPECT_NE(help_text().find(option), std::string_view::npos) << option;
     }
