@@ -36,7 +36,7 @@ public:
     std::unique_ptr<media::VadEngine> make() const override { return std::make_unique<Engine>(); }
 };
 
-class Recorder final : public CallObserver {
+class EventRecorder final : public CallObserver {
 public:
     std::vector<CallEvent> events;
     std::string from;  ///< as observers see it
@@ -75,7 +75,7 @@ protected:
     Config config;
     AgentConfig agent;
     PhraseCache phrases;
-    Recorder recorder;
+    EventRecorder recorder;
     transports::FakeCall call;
     const Telemetry* telemetry{nullptr};
     std::unique_ptr<Session> session;
