@@ -37,8 +37,9 @@ namespace {
 using caller::Conversation;
 using caller::ServerEvent;
 
-/// A call costs a tenth of a core here, and ctest runs two of these tests beside each other.
-constexpr std::size_t combinations_at_once = 10;
+/// A call costs a tenth of a core here, and ctest runs two of these tests beside each other. More,
+/// and a busy machine tears the caller's words apart.
+constexpr std::size_t combinations_at_once = 8;
 constexpr milliseconds longest_barge_in{1'000};  ///< of a machine that is full of calls
 constexpr std::string_view greeting = "Hello. How can I help you?";
 
