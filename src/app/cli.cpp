@@ -16,6 +16,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -84,8 +85,11 @@ void print_help() {
         "usage: oavc COMMAND [OPTIONS]\n\n",
         OAVC_VERSION
     );
+    std::size_t width = 0;
+    for (const Command& command : commands)
+        width = std::max(width, command.what.size());
     for (const Command& command : commands) {
-        fmt::print("  {:<14}{:<40}{}\n", command.name, command.what, command.example);
+        fmt::print("  {:<14}{:<{}}  {}\n", command.name, command.what, width, command.example);
     }
     fmt::print(
         "\n`oavc COMMAND --help` tells more of each.\n\n"

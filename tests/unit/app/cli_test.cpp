@@ -62,6 +62,7 @@ TEST(CommandLine, HelpTeachesAndExitsWithZero) {
     EXPECT_EQ(help.status, 0);
     EXPECT_THAT(help.output, HasSubstr("usage: oavc COMMAND"));
     EXPECT_THAT(help.output, HasSubstr("docs/first-call.md"));
+    EXPECT_THAT(help.output, HasSubstr(" alive  oavc healthcheck")) << "columns stay apart";
     EXPECT_EQ(oavc({}).status, 2);
 }
 
