@@ -343,6 +343,15 @@ private:
                 );
             }
         }
+        if (uses(services.stt_provider, services.stt_fallback, "scripted") &&
+            services.scripted_stt.lines.empty()) {
+            report(
+                Severity::error,
+                "stt.scripted",
+                "lines",
+                "is needed: what every caller is to have said"
+            );
+        }
         if (uses(services.llm_provider, services.llm_fallback, "scripted")) {
             if (services.scripted.dialogue_file.empty()) {
                 report(

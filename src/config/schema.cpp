@@ -58,6 +58,7 @@ constexpr SectionHelp section_table[]{
     {"stt.wyoming", "A remote faster-whisper server that speaks the Wyoming protocol."},
     {"stt.deepgram", "Deepgram, hosted."},
     {"stt.pocketsphinx", "The embedded recogniser: English, for a known set of phrases."},
+    {"stt.scripted", "Hears nothing: answers with lines of yours, for load tests."},
     {"llm", "What is replied."},
     {"llm.llama", "The predecessor's own server, over WebSocket."},
     {"llm.ollama", "Ollama, over HTTP."},

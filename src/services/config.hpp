@@ -80,6 +80,12 @@ struct DeepgramSttConfig {
     milliseconds chunk{40};
 };
 
+/// [stt.scripted]
+struct ScriptedSttConfig {
+    std::vector<std::string> lines{"hello"};  ///< what utterances are answered with, in turn
+    milliseconds delay{0};                    ///< from the end of an utterance
+};
+
 /// [llm.scripted]
 struct ScriptedConfig {
     std::string dialogue_file;
@@ -212,6 +218,7 @@ struct Config {
     FasterWhisperConfig whisper;
     WyomingSttConfig wyoming_stt;
     DeepgramSttConfig deepgram_stt;
+    ScriptedSttConfig scripted_stt;
     ScriptedConfig scripted;
     LlamaConfig llama;
     OllamaConfig ollama;

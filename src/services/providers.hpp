@@ -7,8 +7,8 @@ namespace oavc::services {
 
 /// What [stt], [llm] and [tts] provider may be; ServiceFactory makes them. A new engine is one
 /// name here, one line there, its keys (services/config.hpp, config/keys) and an adapter.
-inline constexpr std::array<std::string_view, 5> known_stt_providers{
-    "vosk", "faster-whisper", "wyoming", "deepgram", "pocketsphinx"};
+inline constexpr std::array<std::string_view, 6> known_stt_providers{
+    "vosk", "faster-whisper", "wyoming", "deepgram", "pocketsphinx", "scripted"};
 inline constexpr std::array<std::string_view, 4> known_llm_providers{
     "llama", "ollama", "openai", "scripted"};
 inline constexpr std::array<std::string_view, 6> known_tts_providers{

@@ -12,6 +12,7 @@
 #include "services/stt/deepgram.hpp"
 #include "services/stt/detail/sphinx_model.hpp"
 #include "services/stt/pocketsphinx_stt.hpp"
+#include "services/stt/scripted_stt.hpp"
 #include "services/stt/vosk.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
 #include "services/stt/wyoming_stt.hpp"
@@ -155,6 +156,7 @@ ServiceFactory::Made<SttService> ServiceFactory::stt(std::string_view provider) 
         return {std::make_unique<PocketSphinxStt>(std::move(*model), own, workers_), {}};
     }
     if (provider == "deepgram") return made<DeepgramStt>(config_.deepgram_stt);
+    if (provider == "scripted") return made<ScriptedStt>(config_.scripted_stt);
     if (provider == "vosk") return made<VoskStt>(config_.vosk);
     if (provider == "faster-whisper") {
         auto engine = whisper::load_whisper_cpp(config_.whisper);

@@ -263,6 +263,24 @@ std::vector<Key> stt_keys() {
              Integer{100, 600'000},
              "Milliseconds of audio that may wait for a worker before the oldest is dropped."},
         });
+
+    using T = s::ScriptedSttConfig;
+    add(keys,
+        {
+            {"stt.scripted",
+             "lines",
+             at<&S::scripted_stt, &T::lines>,
+             List{},
+             "What a caller's utterances are taken for, one after another and from the first "
+             "again; "
+             "every call begins with the first. A line of the file each, or separated by commas."},
+            {"stt.scripted",
+             "delay",
+             at<&S::scripted_stt, &T::delay>,
+             Duration{0ms, 10s},
+             "How long after the end of an utterance its text comes. Above `[failover] "
+             "final_transcript` the provider counts as failed."},
+        });
     return keys;
 }
 
