@@ -103,7 +103,7 @@ void OpensipsListener::Impl::allocate(
         // Nobody is called any more.
     } else if (!subscription->is_up()) {
         log.warn("cannot place a call: OpenSIPS does not answer", log::kv("mi", mi_address()));
-    } else if (auto pair = ports.allocate(shard.executor(), Clock::now()); !pair) {
+    } else if (auto pair = ports.allocate(Clock::now()); !pair) {
         log.warn("cannot place a call", log::kv("why", pair.error()));
         outcome = CallControlErrc::no_capacity;
     } else {

@@ -260,7 +260,7 @@ void OpensipsListener::Impl::offer_call(UaSession session) {
     if (!accepting.load()) slot = Refusal::draining;
     if (!slot) return refuse(std::move(session), slot.error(), describe(slot.error()));
     auto& shard = shards.next();
-    auto pair = ports.allocate(shard.executor(), now);
+    auto pair = ports.allocate(now);
     if (!pair) return refuse(std::move(session), Refusal::full, pair.error().message());
 
     const CallNumber number{next_number * shards.size() + shard.index()};

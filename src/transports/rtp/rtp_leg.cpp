@@ -44,10 +44,17 @@ std::optional<media::TelephoneEventType> events(
 /// A caller who moves may have packets under way; a network keeps none for longer.
 constexpr auto straggling = 1s;
 
-net::UdpEndpoint for_socket(const net::UdpSocket& socket, const net::UdpEndpoint& to) noexcept {
-    if (socket.local_endpoint().address().is_v4() || to.address().is_v6()) return to;
-    return {ip::make_address_v6(ip::v4_mapped, to.address().to_v4()), to.port()};
-}
+/// A packet that came this lately is taken for the last one: asking in vain whether there is
+/// another costs a system call in every tick, and one that came on its heels waits for a tick at
+/// most.
+constexpr auto fresh = frame_time / 2;
+
+/// Read in one tick at most, so that a flood cannot starve the other calls.
+constexpr int most_per_tick = 64;
+
+/// Reports come every few seconds, and their times are the kernel's: looking now and then is
+/// enough.
+constexpr int report_ticks = 10;
 
 /// A place that audio may be sent to: one host. Who could name a group or a broadcast address here
 /// would have us flood a network.
@@ -75,9 +82,7 @@ RtpLeg::RtpLeg(
 
 RtpLeg::~RtpLeg() {
     detach();
-    if (sender_ && receiving_) send_report(Clock::now(), true);
-    ports_.rtp->close();
-    ports_.rtcp->close();
+    if (sender_ && attached_before_) send_report(Clock::now(), true);
 }
 
 void RtpLeg::apply(const sip::NegotiatedAudio& audio) {
@@ -104,6 +109,7 @@ void RtpLeg::apply_address(const sip::NegotiatedAudio& audio) {
     remote_ = stated;
     remote_rtcp_ = unicast(audio.remote_rtcp_address, audio.remote_rtcp_port);
     pinned_ = false;
+    ports_.rtp.disconnect();
 }
 
 void RtpLeg::apply_keys(const sip::NegotiatedAudio& audio) {
@@ -163,15 +169,13 @@ void RtpLeg::attach(MediaSink& sink) {
     sink_ = &sink;
     last_heard_ = Clock::now();
     receiver_->start(last_heard_);
-    if (!std::exchange(receiving_, true)) {
-        ports_.rtp->start([this](auto datagram, const auto& from) { on_rtp(datagram, from); });
-        ports_.rtcp->start([this](auto datagram, const auto& from) { on_rtcp(datagram, from); });
-    }
+    attached_before_ = true;
     shard_.add_tick(*this);
 }
 
 void RtpLeg::detach() noexcept {
     if (sink_ == nullptr) return;
+    receive_reports(Clock::now());  // the last ones count
     sink_ = nullptr;
     shard_.remove_tick(*this);
 }
@@ -185,65 +189,79 @@ bool RtpLeg::is_ours(const media::RtpPacketView& packet) const noexcept {
            });
 }
 
-/// The datagram itself, or with SRTP what it holds, in `buffer`. Empty: not from who it should be.
-std::span<const std::byte> RtpLeg::decrypted(
-    std::span<const std::byte> datagram, std::span<std::byte> buffer, bool rtcp
-) noexcept {
-    if (!srtp_) return datagram;
-    if (datagram.size() > buffer.size()) return {};
-    const auto packet = buffer.first(datagram.size());
-    std::copy(datagram.begin(), datagram.end(), packet.begin());
-    return rtcp ? srtp_->unprotect_rtcp(packet) : srtp_->unprotect(packet);
+void RtpLeg::receive(TimePoint now) noexcept {
+    alignas(std::uint64_t) Buffer buffer;
+    for (int i = 0; i < most_per_tick && sink_ != nullptr; ++i) {
+        const auto datagram = ports_.rtp.receive(buffer);
+        if (!datagram) return;
+        const auto arrived = arrivals_.at(datagram->at, now);
+        if (on_rtp(*datagram, arrived) && now - arrived < fresh) return;
+    }
 }
 
-void RtpLeg::on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
-    if (sink_ == nullptr || !audio_) return;
-    if (media::looks_like_rtcp(datagram)) return on_rtcp(datagram, from);
-    const auto source = net::unmapped(from);
-    if (pinned_ && source != remote_) {
-        ++foreign_;
-        return;
-    }
+void RtpLeg::receive_reports(TimePoint now) noexcept {
     alignas(std::uint64_t) Buffer buffer;
-    const auto plain = decrypted(datagram, buffer, false);
-    if (srtp_ && plain.empty()) return;  // counted there
+    for (int i = 0; i < most_per_tick && sink_ != nullptr; ++i) {
+        const auto datagram = ports_.rtcp.receive(buffer);
+        if (!datagram) return;
+        on_rtcp(*datagram, arrivals_.at(datagram->at, now));
+    }
+}
+
+/// True: it is from who it should be.
+bool RtpLeg::on_rtp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept {
+    if (media::looks_like_rtcp(datagram.bytes)) {
+        on_rtcp(datagram, arrived);
+        return false;
+    }
+    if (pinned_ && datagram.from != remote_) {
+        ++foreign_;
+        return false;
+    }
+    auto plain = datagram;
+    if (srtp_) plain.bytes = srtp_->unprotect(datagram.bytes);
+    if (srtp_ && plain.bytes.empty()) return false;  // counted there
     if (!pinned_) {
-        const auto packet = media::parse_rtp(plain);
+        const auto packet = media::parse_rtp(plain.bytes);
         if (!packet || !is_ours(*packet)) {
             ++foreign_;
-            return;
+            return false;
         }
-        const bool straggler = source == left_ && Clock::now() < left_until_;
-        if (source != remote_ && !straggler) {
-            remote_ = source;
-            // RTCP comes from next door unless it shows otherwise.
-            remote_rtcp_ =
-                net::UdpEndpoint{source.address(), static_cast<std::uint16_t>(source.port() + 1)};
-        }
-        pinned_ = !straggler;
+        pin(datagram, arrived);
     }
-    last_heard_ = Clock::now();
-    receiver_->on_packet(plain, last_heard_, *this);
+    last_heard_ = arrived;
+    receiver_->on_packet(plain.bytes, arrived, *this);
+    return true;
 }
 
-void RtpLeg::on_rtcp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept {
-    if (sink_ == nullptr || !rtcp_) return;
-    const auto source = net::unmapped(from);
-    if (!remote_ || source.address() != remote_->address()) {
+void RtpLeg::pin(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept {
+    const bool straggler = datagram.from == left_ && arrived < left_until_;
+    if (straggler) return;
+    if (datagram.from != remote_) {
+        remote_ = datagram.from;
+        // RTCP comes from next door unless it shows otherwise.
+        remote_rtcp_ = net::UdpEndpoint{
+            datagram.from.address(), static_cast<std::uint16_t>(datagram.from.port() + 1)};
+    }
+    pinned_ = true;
+    ports_.rtp.connect(datagram.from, datagram.to);
+}
+
+void RtpLeg::on_rtcp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept {
+    if (!remote_ || datagram.from.address() != remote_->address()) {
         ++foreign_;
         return;
     }
-    alignas(std::uint64_t) Buffer buffer;
-    const auto plain = decrypted(datagram, buffer, true);
+    std::span<const std::byte> plain = datagram.bytes;
+    if (srtp_) plain = srtp_->unprotect_rtcp(datagram.bytes);
     if (srtp_ && plain.empty()) return;
     if (!media::parse_rtcp(plain)) {
         ++foreign_;
         return;
     }
-    remote_rtcp_ = source;
-    const auto now = Clock::now();
-    last_heard_ = now;
-    rtcp_->on_packet(plain, now, media::to_ntp(std::chrono::system_clock::now()));
+    remote_rtcp_ = datagram.from;
+    last_heard_ = arrived;
+    rtcp_->on_packet(plain, arrived, media::to_ntp(datagram.at));
 }
 
 void RtpLeg::on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept {
@@ -262,10 +280,16 @@ void RtpLeg::on_frame(media::FrameView frame, TimePoint arrived, bool concealed)
 void RtpLeg::on_digit(char digit) noexcept { observer_.on_rtp_digit(digit); }
 
 void RtpLeg::on_tick(TimePoint now) noexcept {
-    receiver_->on_tick(now, *this);
+    receive(now);
+    if (--ticks_to_reports_ < 0) {
+        ticks_to_reports_ = report_ticks - 1;
+        receive_reports(now);
+    }
+    if (sink_ != nullptr) receiver_->on_tick(now, *this);
+    if (sink_ == nullptr) return;  // detached meanwhile
     observer_.on_leg_tick(now);
     if (sink_ != nullptr) sink_->on_tick(now);
-    if (sink_ == nullptr) return;  // detached meanwhile
+    if (sink_ == nullptr) return;
     send_frame(now);
     if (now >= rtcp_->next_deadline()) send_report(now, false);
     check_timeout(now);
@@ -299,10 +323,9 @@ void RtpLeg::send_frame(TimePoint now) noexcept {
     auto packet =
         has_frame_ ? sender_->build(frame, now, buffer) : sender_->build_silence(now, buffer);
     has_frame_ = false;
-    const auto to = for_socket(*ports_.rtp, *remote_);
     for (; !packet.empty(); packet = sender_->next(buffer)) {
         const auto sealed = srtp_ ? srtp_->protect(buffer, packet.size()) : packet;
-        if (!sealed.empty() && ports_.rtp->send_to(sealed, to)) {
+        if (!sealed.empty() && ports_.rtp.send_to(sealed, *remote_)) {
             ++sent_;
         } else {
             ++dropped_;
@@ -318,8 +341,8 @@ void RtpLeg::send_report(TimePoint now, bool bye) noexcept {
     const auto& to = audio_->rtcp_mux ? remote_ : remote_rtcp_;
     if (!to || report.empty()) return;
     const auto sealed = srtp_ ? srtp_->protect_rtcp(buffer, report.size()) : report;
-    const auto& socket = audio_->rtcp_mux ? ports_.rtp : ports_.rtcp;
-    if (!sealed.empty()) socket->send_to(sealed, for_socket(*socket, *to));
+    auto& socket = audio_->rtcp_mux ? ports_.rtp : ports_.rtcp;
+    if (!sealed.empty()) socket.send_to(sealed, *to);
 }
 
 /// A caller who is told not to send, or who holds the call, may be silent as long as it likes.

@@ -8,8 +8,9 @@
 #include "media/rtcp.hpp"
 #include "media/rtp_receiver.hpp"
 #include "media/rtp_sender.hpp"
-#include "net/udp.hpp"
+#include "net/media_socket.hpp"
 #include "sip/offer_answer.hpp"
+#include "transports/rtp/arrival_clock.hpp"
 #include "transports/rtp/frame_converter.hpp"
 #include "transports/rtp/rtp_ports.hpp"
 #include "transports/rtp/srtp_session.hpp"
@@ -24,16 +25,18 @@
 
 namespace oavc::transports::rtp {
 
-/// The media of one call: RTP and RTCP over two sockets, driven by the shard's tick. One packet
-/// leaves per packet time while the call is up, silence when nothing was supplied.
+/// The media of one call: RTP and RTCP over two sockets, driven by the shard's tick, which takes in
+/// what has come and then sends. One packet leaves per packet time while the call is up, silence
+/// when nothing was supplied. Packets count from when the kernel got them, not from the tick.
 ///
 /// The rate of its frames is the codec's of the first answer and stays what it is: where a later
 /// answer switches to a codec of another rate, the leg resamples.
 ///
 /// Symmetric RTP (RFC 4961): audio goes to the SDP's address until the first valid RTP packet
 /// comes; where that came from is where audio goes from then on, which serves callers behind NAT.
-/// It is learned once and pinned: packets from elsewhere are counted and ignored. A new address in
-/// a re-INVITE opens it again; what was still on its way from the old one is heard, but pins
+/// It is learned once and pinned: the socket is connected, so that packets from elsewhere do not
+/// reach us, or on hosts with several addresses are counted and ignored. A new address in a
+/// re-INVITE opens it again; what was still on its way from the old one is heard, but pins
 /// nothing. With SRTP a packet counts once it is authenticated.
 ///
 /// Owner: the transport. Thread: the call's shard. Per packet and tick: no allocation.
@@ -103,15 +106,15 @@ private:
     void on_tick(TimePoint now) noexcept override;
     void on_frame(media::FrameView frame, TimePoint arrived, bool concealed) noexcept override;
     void on_digit(char digit) noexcept override;
-    void on_rtp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept;
-    void on_rtcp(std::span<const std::byte> datagram, const net::UdpEndpoint& from) noexcept;
+    void receive(TimePoint now) noexcept;
+    void receive_reports(TimePoint now) noexcept;
+    bool on_rtp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
+    void on_rtcp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
+    void pin(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
     bool is_ours(const media::RtpPacketView& packet) const noexcept;
     void apply_address(const sip::NegotiatedAudio& audio);
     void apply_keys(const sip::NegotiatedAudio& audio);
     void apply_codecs(const sip::NegotiatedAudio& audio);
-    std::span<const std::byte> decrypted(
-        std::span<const std::byte> datagram, std::span<std::byte> buffer, bool rtcp
-    ) noexcept;
     void send_frame(TimePoint now) noexcept;
     void send_report(TimePoint now, bool bye) noexcept;
     void check_timeout(TimePoint now) noexcept;
@@ -136,7 +139,9 @@ private:
     bool hears_tones_{false};
     bool converting_{false};  ///< the latest frame went through to_sink_
     MediaSink* sink_{nullptr};
-    bool receiving_{false};
+    bool attached_before_{false};
+    ArrivalClock arrivals_;
+    int ticks_to_reports_{0};                 ///< until RTCP is looked for again
     std::optional<net::UdpEndpoint> stated_;  ///< in the caller's SDP
     std::optional<net::UdpEndpoint> remote_;
     std::optional<net::UdpEndpoint> remote_rtcp_;

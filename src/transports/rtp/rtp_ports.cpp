@@ -16,17 +16,15 @@ RtpPorts::RtpPorts(boost::asio::ip::address address, std::uint16_t first, std::u
     capacity_ = free_.size();
 }
 
-Result<RtpPortPair> RtpPorts::allocate(
-    const boost::asio::any_io_executor& executor, TimePoint now
-) {
+Result<RtpPortPair> RtpPorts::allocate(TimePoint now) {
     for (auto left = free_.size(); left > 0; --left) {
         const auto candidate = free_.front();
         if (candidate.ready > now) break;  // the others came back later still
         free_.pop_front();
-        auto rtp = net::UdpSocket::bind(executor, {address_, candidate.port});
+        auto rtp = net::MediaSocket::bind({address_, candidate.port});
         const auto odd = static_cast<std::uint16_t>(candidate.port + 1);
-        auto rtcp = rtp ? net::UdpSocket::bind(executor, {address_, odd})
-                        : Result<std::unique_ptr<net::UdpSocket>>{rtp.error()};
+        auto rtcp =
+            rtp ? net::MediaSocket::bind({address_, odd}) : Result<net::MediaSocket>{rtp.error()};
         if (rtcp) return RtpPortPair{std::move(*rtp), std::move(*rtcp)};
         if (rtcp.error() != boost::asio::error::address_in_use) {
             free_.push_front(candidate);

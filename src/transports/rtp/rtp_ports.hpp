@@ -2,24 +2,22 @@
 
 #include "base/result.hpp"
 #include "base/time.hpp"
-#include "net/udp.hpp"
+#include "net/media_socket.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/ip/address.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <deque>
-#include <memory>
 
 namespace oavc::transports::rtp {
 
 /// Two bound sockets: RTP on an even port, RTCP on the next (RFC 3550 §11).
 struct RtpPortPair {
-    std::unique_ptr<net::UdpSocket> rtp;
-    std::unique_ptr<net::UdpSocket> rtcp;
+    net::MediaSocket rtp;
+    net::MediaSocket rtcp;
 
-    std::uint16_t port() const noexcept { return rtp ? rtp->local_endpoint().port() : 0; }
+    std::uint16_t port() const noexcept { return rtp.local_endpoint().port(); }
 };
 
 /// Hands out the port pairs of a range. A pair is bound when it is given, with the very sockets
@@ -33,9 +31,8 @@ public:
     /// `last` is inclusive.
     RtpPorts(boost::asio::ip::address address, std::uint16_t first, std::uint16_t last);
 
-    /// The sockets belong to `executor`. Errors: MediaErrc::no_ports, or what bind said (no such
-    /// address, out of file descriptors).
-    Result<RtpPortPair> allocate(const boost::asio::any_io_executor& executor, TimePoint now);
+    /// Errors: MediaErrc::no_ports, or what bind said (no such address, out of file descriptors).
+    Result<RtpPortPair> allocate(TimePoint now);
 
     /// The pair's sockets have been closed.
     void release(std::uint16_t port, TimePoint now);

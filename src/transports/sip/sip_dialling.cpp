@@ -105,8 +105,7 @@ std::optional<std::string> SipListener::Impl::uri_of(const std::string& who) con
 }
 
 bool SipListener::Impl::give_ports(const Call& call, Entry& entry) {
-    const auto number = call.number();
-    auto pair = ports.allocate(calls->shard_of(number).executor(), Clock::now());
+    auto pair = ports.allocate(Clock::now());
     if (!pair) return false;
     entry.own_port = pair->port();
     entry.ports = std::move(*pair);

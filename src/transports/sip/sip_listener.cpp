@@ -386,7 +386,7 @@ void SipListener::Impl::on_incoming(std::uint64_t number) {
     auto slot = handler.admit({info.from});  // asked in any case: it counts refusals
     if (!accepting.load()) slot = Refusal::draining;
     if (!slot) return refuse(number, slot.error(), describe(slot.error()));
-    auto pair = ports.allocate(calls->shard_of(number).executor(), now);
+    auto pair = ports.allocate(now);
     if (!pair) return refuse(number, Refusal::full, pair.error().message());
     ++stats.calls;
     auto& entry = entries[number];

@@ -185,7 +185,7 @@ TEST_F(OpensipsListenerTest, GarbageToEveryPortChangesNothing) {
     opensips.bye(up.key);
     ASSERT_TRUE(pipeline.wait_until_finished());
     EXPECT_EQ(up.call->end->reason, EndReason::caller_hung_up);
-    EXPECT_GE(up.call->stats.rejected, 9u);
+    EXPECT_GE(up.call->stats.rejected, 9u) << "what came to the port of RTCP";
 }
 
 TEST_F(OpensipsListenerTest, EventsFromOtherAddressesAreIgnored) {
@@ -223,7 +223,7 @@ TEST_F(OpensipsListenerTest, TheCallersRealAddressIsLearnedOnceAndThenPinned) {
     EXPECT_FALSE(stranger.receive(50ms).has_value());
     opensips.bye(key);
     ASSERT_TRUE(pipeline.wait_until_finished());
-    EXPECT_EQ(call->stats.rejected, 11u);
+    EXPECT_EQ(call->stats.rejected, 1u) << "the kernel keeps the others from us";
     EXPECT_EQ(call->stats.received, 11u);
 }
 

@@ -7,8 +7,7 @@
 #include "support/alloc_guard.hpp"
 #include "support/fake_opensips.hpp"
 #include "support/opensips_capture.hpp"
-
-#include <boost/asio/ip/address.hpp>
+#include "support/rtp_pair.hpp"
 
 #include <gtest/gtest.h>
 
@@ -98,18 +97,8 @@ struct Session final : MediaSink, RtpLeg::Observer {
 class RtpLegTest : public testing::Test {
 protected:
     RtpLegTest() {
-        const auto loopback = boost::asio::ip::make_address("127.0.0.1");
-        RtpPortPair pair;
-        while (!pair.rtcp) {
-            pair.rtp = *net::UdpSocket::bind(shard.executor(), {loopback, 0});
-            const auto next = static_cast<std::uint16_t>(pair.port() + 1);
-            if (next == 0) continue;
-            if (auto odd = net::UdpSocket::bind(shard.executor(), {loopback, next})) {
-                pair.rtcp = std::move(*odd);
-            }
-        }
         RtpLeg::Observer& observer = session;
-        leg.emplace(shard, std::move(pair), std::chrono::seconds{1}, observer);
+        leg.emplace(shard, test::rtp_pair(), std::chrono::seconds{1}, observer);
         session.leg = &*leg;
         session.shard = &shard;
     }

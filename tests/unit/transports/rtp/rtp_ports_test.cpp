@@ -1,9 +1,10 @@
 #include "transports/rtp/rtp_ports.hpp"
 
+#include "support/fake_opensips.hpp"
 #include "transports/rtp/config.hpp"
 #include "transports/rtp/errors.hpp"
 
-#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/address.hpp>
 
 #include <gtest/gtest.h>
 
@@ -16,70 +17,59 @@ const auto loopback = boost::asio::ip::make_address("127.0.0.1");
 const TimePoint t0{};
 
 /// The first even port of a stretch that was free a moment ago.
-std::uint16_t free_stretch(boost::asio::io_context& context) {
+std::uint16_t free_stretch() {
     for (;;) {
-        const auto probe = net::UdpSocket::bind(context.get_executor(), {loopback, 0});
-        const auto port = (*probe)->local_endpoint().port();
+        const auto port = test::UdpPeer{}.port();
         if (port < 65'000) return static_cast<std::uint16_t>((port + 2) / 2 * 2);
     }
 }
 
 TEST(RtpPorts, GivesEvenPortsWithTheNextOddOneBothBound) {
-    boost::asio::io_context context;
-    const auto first = free_stretch(context);
+    const auto first = free_stretch();
     RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 19)};
     EXPECT_EQ(ports.capacity(), 10u);
-    const auto pair = ports.allocate(context.get_executor(), t0);
+    const auto pair = ports.allocate(t0);
     ASSERT_TRUE(pair.has_value()) << pair.error().message();
     EXPECT_EQ(pair->port() % 2, 0);
-    EXPECT_EQ(pair->rtcp->local_endpoint().port(), pair->port() + 1);
-    EXPECT_TRUE(net::UdpSocket::bind(context.get_executor(), {loopback, pair->port()}).has_error());
+    EXPECT_EQ(pair->rtcp.local_endpoint().port(), pair->port() + 1);
+    EXPECT_TRUE(net::MediaSocket::bind({loopback, pair->port()}).has_error());
     EXPECT_EQ(ports.in_use(), 1u);
 }
 
 TEST(RtpPorts, SkipsWhatOthersUseAndFailsWhenNothingIsLeft) {
-    boost::asio::io_context context;
-    const auto first = free_stretch(context);
+    const auto first = free_stretch();
     RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 5)};
     // Somebody holds the odd port of the first pair: its even one must not stay bound either.
-    const auto stranger = net::UdpSocket::bind(
-        context.get_executor(), {loopback, static_cast<std::uint16_t>(first + 1)}
-    );
+    const auto stranger = net::MediaSocket::bind({loopback, static_cast<std::uint16_t>(first + 1)});
     if (!stranger) GTEST_SKIP() << "another process took the port";
     std::set<std::uint16_t> given;
     std::vector<RtpPortPair> pairs;
-    for (auto pair = ports.allocate(context.get_executor(), t0); pair;
-         pair = ports.allocate(context.get_executor(), t0)) {
+    for (auto pair = ports.allocate(t0); pair; pair = ports.allocate(t0)) {
         given.insert(pair->port());
         pairs.push_back(std::move(*pair));
     }
     EXPECT_LE(given.size(), 2u);
     EXPECT_FALSE(given.contains(first));
     EXPECT_GE(ports.skipped(), 1u);
-    EXPECT_TRUE(net::UdpSocket::bind(context.get_executor(), {loopback, first}).has_value());
-    EXPECT_EQ(ports.allocate(context.get_executor(), t0).error(), MediaErrc::no_ports);
+    EXPECT_TRUE(net::MediaSocket::bind({loopback, first}).has_value());
+    EXPECT_EQ(ports.allocate(t0).error(), MediaErrc::no_ports);
 }
 
 TEST(RtpPorts, APairRestsBeforeItIsGivenAgain) {
-    boost::asio::io_context context;
-    const auto first = free_stretch(context);
+    const auto first = free_stretch();
     RtpPorts ports{loopback, first, static_cast<std::uint16_t>(first + 1)};
-    auto pair = ports.allocate(context.get_executor(), t0);
+    auto pair = ports.allocate(t0);
     if (!pair) GTEST_SKIP() << "another process took the port";
     *pair = {};
     ports.release(first, t0 + 5s);
     EXPECT_EQ(ports.in_use(), 0u);
-    EXPECT_EQ(
-        ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest - 1ms).error(),
-        MediaErrc::no_ports
-    );
-    EXPECT_TRUE(ports.allocate(context.get_executor(), t0 + 5s + RtpPorts::rest).has_value());
+    EXPECT_EQ(ports.allocate(t0 + 5s + RtpPorts::rest - 1ms).error(), MediaErrc::no_ports);
+    EXPECT_TRUE(ports.allocate(t0 + 5s + RtpPorts::rest).has_value());
 }
 
 TEST(RtpPorts, AnAddressThatIsNotOursIsSaidSo) {
-    boost::asio::io_context context;
     RtpPorts ports{boost::asio::ip::make_address("192.0.2.1"), 40000, 40003};
-    const auto pair = ports.allocate(context.get_executor(), t0);
+    const auto pair = ports.allocate(t0);
     ASSERT_TRUE(pair.has_error());
     EXPECT_NE(pair.error(), MediaErrc::no_ports);
     EXPECT_EQ(ports.in_use(), 0u);

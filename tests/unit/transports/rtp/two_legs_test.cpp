@@ -1,5 +1,6 @@
 // Two legs that talk to each other over loopback: codecs, their switch in a call, encryption, keys.
 #include "support/fake_opensips.hpp"
+#include "support/rtp_pair.hpp"
 #include "transports/rtp/rtp_leg.hpp"
 
 #include <boost/asio/ip/address.hpp>
@@ -68,20 +69,6 @@ private:
     std::size_t spoken_{0};
 };
 
-RtpPortPair bound_pair(async::Shard& shard, const char* host) {
-    const auto address = boost::asio::ip::make_address(host);
-    RtpPortPair pair;
-    while (!pair.rtcp) {
-        pair.rtp = *net::UdpSocket::bind(shard.executor(), {address, 0});
-        const auto next = static_cast<std::uint16_t>(pair.port() + 1);
-        if (next == 0) continue;
-        if (auto odd = net::UdpSocket::bind(shard.executor(), {address, next})) {
-            pair.rtcp = std::move(*odd);
-        }
-    }
-    return pair;
-}
-
 sip::SrtpKey key_of(int seed) {
     sip::SrtpKey key;
     key.bytes.fill(static_cast<std::byte>(seed));
@@ -92,8 +79,8 @@ class TwoLegs : public testing::Test {
 protected:
     void open(const char* host = "127.0.0.1") {
         host_ = host;
-        ours = std::make_unique<Side>(shard, bound_pair(shard, host));
-        theirs = std::make_unique<Side>(shard, bound_pair(shard, host));
+        ours = std::make_unique<Side>(shard, test::rtp_pair(host));
+        theirs = std::make_unique<Side>(shard, test::rtp_pair(host));
     }
     ~TwoLegs() override {
         for (auto* side : {ours.get(), theirs.get()}) {
@@ -202,9 +189,7 @@ TEST_F(TwoLegs, AfterAnOfferOfOursTheOtherSideMayChangeBetweenItsCodecs) {
 }
 
 TEST_F(TwoLegs, SpeakIpv6) {
-    async::Shard probe{1};
-    const auto bound =
-        net::UdpSocket::bind(probe.executor(), {boost::asio::ip::make_address("::1"), 0});
+    const auto bound = net::MediaSocket::bind({boost::asio::ip::address_v6::loopback(), 40000});
     if (!bound) GTEST_SKIP() << "this machine has no IPv6";
     open("::1");
     agree(AudioCodec::pcmu);
