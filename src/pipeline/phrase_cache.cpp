@@ -47,8 +47,12 @@ std::vector<Wanted> wanted_of(std::span<const AgentConfig> agents) {
     return wanted;
 }
 
+std::string key_of(const AgentConfig& agent, std::string_view sentence) {
+    return services::sentence_key(agent.language, agent.voice, sentence);
+}
+
 struct Made {
-    Phrase phrase;
+    services::TtsChunk audio;
     bool lasting{true};
 };
 
@@ -57,23 +61,28 @@ asio::awaitable<Result<Made>> synthesize(
 ) {
     auto session = co_await voice.open(shard, std::move(options));
     if (!session) co_return session.error();
-    const auto reply = (*session)->speak(std::move(text));
     Made made;
+    // A new configuration's sentences are mostly the old one's.
+    if (const auto kept = (*session)->kept(text, std::nullopt)) {
+        made.audio = *kept;
+        co_return made;
+    }
+    const auto reply = (*session)->speak(std::move(text));
     for (;;) {
         auto chunk = co_await reply->next();
         if (!chunk) {
             if (chunk.error() != services::ServiceErrc::end_of_stream) co_return chunk.error();
             break;
         }
-        auto& samples = made.phrase.samples;
+        auto& samples = made.audio.samples;
         // One phrase has one rate: a voice that changes it in mid-sentence was another's fallback.
-        if (samples.empty()) made.phrase.rate = chunk->rate;
-        if (chunk->rate != made.phrase.rate || samples.size() > longest_phrase) {
+        if (samples.empty()) made.audio.rate = chunk->rate;
+        if (chunk->rate != made.audio.rate || samples.size() > longest_phrase) {
             co_return make_error_code(services::ServiceErrc::protocol);
         }
         samples.insert(samples.end(), chunk->samples.begin(), chunk->samples.end());
     }
-    if (made.phrase.samples.empty()) co_return make_error_code(services::ServiceErrc::protocol);
+    if (made.audio.samples.empty()) co_return make_error_code(services::ServiceErrc::protocol);
     made.lasting = !reply->served().failed_over;
     co_return made;
 }
@@ -91,38 +100,29 @@ asio::awaitable<Result<Made>> synthesize_in_time(
 
 }  // namespace
 
-std::string PhraseCache::key_of(const AgentConfig& agent, std::string_view sentence) {
-    std::string key = agent.language;
-    key.append(1, '\0').append(agent.voice).append(1, '\0').append(sentence);
-    return key;
+std::shared_ptr<const services::TtsChunk> PhraseCache::find(
+    const AgentConfig& agent, std::string_view sentence, SampleRate rate
+) {
+    return audio_.find(key_of(agent, sentence), rate);
 }
 
-std::shared_ptr<const Phrase> PhraseCache::find(const AgentConfig& agent, std::string_view sentence)
-    const {
-    const auto key = key_of(agent, sentence);
-    const std::lock_guard lock{mutex_};
-    const auto found = entries_.find(key);
-    return found == entries_.end() ? nullptr : found->second.phrase;
+bool PhraseCache::has(const AgentConfig& agent, std::string_view sentence) const {
+    return audio_.has(key_of(agent, sentence));
 }
 
 void PhraseCache::put(
-    const AgentConfig& agent, std::string_view sentence, Phrase phrase, bool lasting
+    const AgentConfig& agent, std::string_view sentence, services::TtsChunk audio, bool lasting
 ) {
-    Entry entry{std::make_shared<const Phrase>(std::move(phrase)), lasting};
+    const auto key = key_of(agent, sentence);
+    audio_.put(key, std::move(audio));
+    if (!lasting) return;
     const std::lock_guard lock{mutex_};
-    entries_.insert_or_assign(key_of(agent, sentence), std::move(entry));
+    lasting_.insert(key);
 }
 
 bool PhraseCache::lasting(const AgentConfig& agent, std::string_view sentence) const {
-    const auto key = key_of(agent, sentence);
     const std::lock_guard lock{mutex_};
-    const auto found = entries_.find(key);
-    return found != entries_.end() && found->second.lasting;
-}
-
-std::size_t PhraseCache::size() const {
-    const std::lock_guard lock{mutex_};
-    return entries_.size();
+    return lasting_.contains(key_of(agent, sentence));
 }
 
 asio::awaitable<void> make_phrases(
@@ -144,15 +144,15 @@ asio::awaitable<void> make_phrases(
             auto made = last_error ? Result<Made>{last_error}
                                    : co_await synthesize_in_time(shard, voice, one);
             if (made) {
-                cache.put(*one.agent, one.sentence, std::move(made->phrase), made->lasting);
+                cache.put(*one.agent, one.sentence, std::move(made->audio), made->lasting);
                 if (!made->lasting) last_error = services::ServiceErrc::unavailable;
                 continue;
             }
             last_error = made.error();
             if (!one.vital || emergency == nullptr) continue;
-            if (cache.find(*one.agent, one.sentence) != nullptr) continue;
+            if (cache.has(*one.agent, one.sentence)) continue;
             auto spare = co_await synthesize_in_time(shard, *emergency, one);
-            if (spare) cache.put(*one.agent, one.sentence, std::move(spare->phrase), false);
+            if (spare) cache.put(*one.agent, one.sentence, std::move(spare->audio), false);
         }
         if (!last_error) {
             log.info("fixed sentences are ready", log::kv("sentences", cache.size()));

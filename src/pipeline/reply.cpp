@@ -132,8 +132,8 @@ asio::awaitable<void> Reply::speak() {
 asio::awaitable<bool> Reply::speak_sentence(std::string text) {
     context_.owner.on_speaking(*this, text);
     context_.playout.begin_sentence(text);
-    if (auto phrase = context_.phrases.find(context_.agent, text)) {
-        const bool played = co_await play_phrase(std::move(phrase));
+    if (auto audio = kept(text)) {
+        const bool played = co_await play_kept(std::move(audio));
         co_return played;
     }
     if (context_.tts == nullptr) {
@@ -161,15 +161,24 @@ asio::awaitable<bool> Reply::speak_sentence(std::string text) {
     co_return true;
 }
 
-/// What was synthesised beforehand, in pieces like a voice's.
-asio::awaitable<bool> Reply::play_phrase(std::shared_ptr<const Phrase> phrase) {
+/// What needs no synthesis: our fixed sentences, and what the voice has said before.
+std::shared_ptr<const services::TtsChunk> Reply::kept(std::string_view text) {
+    auto phrase = context_.phrases.find(context_.agent, text, context_.rate);
+    if (phrase || context_.tts == nullptr) return phrase;
+    return context_.tts->kept(text, context_.rate);
+}
+
+/// In pieces like a voice's.
+asio::awaitable<bool> Reply::play_kept(std::shared_ptr<const services::TtsChunk> audio) {
     constexpr milliseconds piece{200};
-    const auto step = samples_in(piece, phrase->rate);
+    const auto step = samples_in(piece, audio->rate);
     voice_ = services::Served{.provider = "cached"};
-    for (media::Samples rest{phrase->samples}; !rest.empty();) {
+    auto asked = context_.telemetry.ask_voice();
+    asked.on_first("first_audio", *voice_, context_.voice);
+    for (media::Samples rest{audio->samples}; !rest.empty();) {
         const auto part = rest.first(std::min(step, rest.size()));
         rest = rest.subspan(part.size());
-        const bool wanted = co_await add_audio(part, phrase->rate);
+        const bool wanted = co_await add_audio(part, audio->rate);
         if (!wanted) co_return false;
     }
     end_sentence();

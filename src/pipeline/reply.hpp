@@ -46,7 +46,7 @@ protected:
 /// What a reply borrows for its life.
 struct ReplyContext {
     const AgentConfig& agent;
-    const PhraseCache& phrases;
+    PhraseCache& phrases;
     services::LlmSession* llm;  ///< null: not open, nothing can be asked
     services::TtsSession* tts;  ///< null: not open, only phrases can be said
     SampleRate rate;            ///< of the playout queue
@@ -90,7 +90,8 @@ private:
     asio::awaitable<void> think(services::LlmRequest request);
     asio::awaitable<void> speak();
     asio::awaitable<bool> speak_sentence(std::string text);
-    asio::awaitable<bool> play_phrase(std::shared_ptr<const Phrase> phrase);
+    std::shared_ptr<const services::TtsChunk> kept(std::string_view text);
+    asio::awaitable<bool> play_kept(std::shared_ptr<const services::TtsChunk> audio);
     asio::awaitable<bool> add_audio(media::Samples samples, SampleRate rate);
     void send_sentence(std::string text);
     void end_sentence();

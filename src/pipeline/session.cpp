@@ -155,7 +155,7 @@ asio::awaitable<void> Session::run() {
 bool Session::can_apologise() const {
     const auto& agent = context_.agent;
     const auto sentences = sentences_of(agent.failure_sentence);
-    return !sentences.empty() && context_.phrases.find(agent, sentences.front()) != nullptr;
+    return !sentences.empty() && context_.phrases.has(agent, sentences.front());
 }
 
 /// Opens the services, answers, and carries media until it ends.

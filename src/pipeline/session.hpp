@@ -42,7 +42,7 @@ struct SessionContext {
     const Config& config;
     const AgentConfig& agent;
     Services services;
-    const PhraseCache& phrases;
+    PhraseCache& phrases;
     std::span<CallObserver* const> observers;
     log::Logger log;
     /// The media clock between frames and ticks; tests give a virtual one.

@@ -211,6 +211,7 @@ struct Config {
     std::string stt_fallback;
     std::string llm_fallback;
     std::string tts_fallback;
+    std::size_t tts_cache_mb{32};  ///< audio of sentences that were said before; 0: none is kept
     FailoverConfig failover;
 
     PocketSphinxConfig pocketsphinx;

@@ -16,6 +16,7 @@
 #include "services/stt/vosk.hpp"
 #include "services/stt/whisper/faster_whisper_stt.hpp"
 #include "services/stt/wyoming_stt.hpp"
+#include "services/tts/cached_tts.hpp"
 #include "services/tts/deepgram_tts.hpp"
 #include "services/tts/elevenlabs.hpp"
 #include "services/tts/embedded_tts.hpp"
@@ -118,7 +119,9 @@ std::unique_ptr<TtsService> ServiceFactory::make_tts() {
     auto candidates = chain<TtsService>(
         ServiceKind::tts, config_.tts_provider, config_.tts_fallback, &ServiceFactory::tts
     );
-    return std::make_unique<FailoverTts>(std::move(candidates), config_.failover);
+    auto voice = std::make_unique<FailoverTts>(std::move(candidates), config_.failover);
+    if (config_.tts_cache_mb == 0) return voice;
+    return std::make_unique<CachedTts>(std::move(voice), config_.tts_cache_mb << 20, metrics_);
 }
 
 std::unique_ptr<SttService> ServiceFactory::make_stt(std::string_view provider) {

@@ -26,7 +26,7 @@ public:
     ServiceFactory(Config config, async::WorkerPool& workers, metrics::Registry* metrics = nullptr);
 
     // What calls use: the configured provider and its fallback behind one interface, with deadlines
-    // and circuit breakers (services/failover). Each once.
+    // and circuit breakers (services/failover), the voice with its sentence cache. Each once.
     std::unique_ptr<SttService> make_stt();
     std::unique_ptr<LlmService> make_llm();
     std::unique_ptr<TtsService> make_tts();

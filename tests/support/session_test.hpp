@@ -78,6 +78,7 @@ protected:
     EventRecorder recorder;
     transports::FakeCall call;
     const Telemetry* telemetry{nullptr};
+    services::TtsService* voice{&tts};
     std::unique_ptr<Session> session;
     bool over{false};
     TimePoint last_loud{};
@@ -118,7 +119,7 @@ protected:
         SessionContext context{
             config,
             agent,
-            Services{stt, llm, tts, vad},
+            Services{stt, llm, *voice, vad},
             phrases,
             observers_,
             log::Logger{},

@@ -45,6 +45,8 @@ private:
     Fake& fake_;
 };
 
+using LentTts = Borrowed<TtsService, FakeTts, TtsSession, TtsOptions>;
+
 /// `Failover` asks `first`, which is `one`, and then `second`.
 template <ServiceKind kind, class Failover, class Base, class Fake, class Session, class Options>
 class TwoProviders : public testing::Test {

@@ -10,6 +10,13 @@ std::vector<Key> tts_keys() {
     std::vector<Key> keys{
         {"tts", "provider", of<&S::tts_provider>, Provider{"tts"}, "Who speaks the reply."},
         {"tts", "fallback_provider", of<&S::tts_fallback>, Provider{"tts"}, fallback_help},
+        {"tts",
+         "cache_mb",
+         of<&S::tts_cache_mb>,
+         Integer{0, 65'536},
+         "Megabytes of memory for sentences that were said before, of all calls together: whoever "
+         "needs one again needs no synthesis. Sentences with numbers or addresses of people are "
+         "never kept. 0: none is."},
     };
 
     reach<&S::piper>(keys, "tts.piper", "url", {"ws://", "wss://"});

@@ -8,6 +8,7 @@
 #include "services/served.hpp"
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -51,6 +52,16 @@ public:
     /// Synthesises one sentence of plain text (UTF-8). Never waits. Several replies may be asked
     /// for; they are synthesised in order.
     virtual std::unique_ptr<TtsReply> speak(std::string text) = 0;
+
+    /// The audio of that sentence, whole and at `rate` (none: as it was synthesised), when it was
+    /// said before and needs no synthesis; else null.
+    virtual std::shared_ptr<const TtsChunk> kept(
+        std::string_view text, std::optional<SampleRate> rate
+    ) {
+        static_cast<void>(text);
+        static_cast<void>(rate);
+        return nullptr;
+    }
 };
 
 /// A voice engine or server. One object for all calls, safe from several shards at once.

@@ -1,4 +1,6 @@
+#include "services/tts/cached_tts.hpp"
 #include "support/session_test.hpp"
+#include "support/two_providers.hpp"
 
 #include <gmock/gmock.h>
 
@@ -95,6 +97,41 @@ TEST_F(SessionTraceTest, NothingThatWasSaidIsInATrace) {
             EXPECT_EQ(text.find(secret), std::string::npos) << text;
     }
     EXPECT_GE(spans.size(), 5u);
+}
+
+TEST_F(SessionTraceTest, WhatOneCallWasToldTheNextIsToldWithoutSynthesis) {
+    services::CachedTts remembers{std::make_unique<services::LentTts>(tts), 1 << 20};
+    voice = &remembers;
+    agent.greeting = "Good morning.";
+    llm.fallback.events = {{services::LlmEvent::Kind::text, "It is noon. And sunny."}};
+    std::vector<std::vector<std::string>> heard;
+    for (int i = 0; i < 2; ++i) {
+        spans.clear();
+        over = false;
+        start();
+        run(1s);
+        ask("what time is it");
+        run(2s);
+        call.finish(EndReason::caller_hung_up);
+        run(100ms);
+        ASSERT_TRUE(over);
+        session.reset();
+        heard.push_back(recorder.texts(CallEvent::Kind::heard));
+        ASSERT_EQ(all("tts").size(), 3u);
+        for (const auto* span : all("tts")) {
+            const auto by =
+                std::ranges::find(span->attributes, "gen_ai.provider.name", &trace::Attribute::key);
+            ASSERT_NE(by, span->attributes.end());
+            EXPECT_EQ(std::get<std::string>(by->value), i == 0 ? "fake-tts" : "cached");
+        }
+    }
+    EXPECT_EQ(tts.spoken.size(), 3u) << "all of it in the first call";
+    ASSERT_EQ(heard[0].size() * 2, heard[1].size());
+    EXPECT_EQ(heard[1].back(), "It is noon. And sunny.");
+    for (std::size_t i = 0; i < tts.spoken.size(); ++i) {
+        const auto words = services::FakeTts::word_count(tts.spoken[i].text);
+        EXPECT_EQ(heard_of(i), 2 * words * samples_in(tts.word_time, narrowband)) << i;
+    }
 }
 
 TEST_F(SessionTraceTest, AFailedModelIsSeenInTheTrace) {
