@@ -32,6 +32,8 @@ std::string_view describe(NetErrc code) noexcept {
             return "not an absolute http, https, ws or wss URL";
         case NetErrc::stopped_by_sink:
             return "the receiver of the body stopped the transfer";
+        case NetErrc::websocket_broken:
+            return "the peer broke the WebSocket protocol or sent too long a message";
     }
     return "unknown network error";
 }

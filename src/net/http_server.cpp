@@ -4,15 +4,19 @@
 #include "async/task_group.hpp"
 #include "base/assert.hpp"
 #include "net/connection_places.hpp"
-#include "net/detail/beast_websocket.hpp"
 #include "net/detail/flat_buffers.hpp"
 #include "net/detail/http_text.hpp"
 #include "net/detail/read_http.hpp"
+#include "net/detail/server_websocket.hpp"
+#include "net/detail/socket_poller.hpp"
+#include "net/detail/websocket_frames.hpp"
 #include "observability/log.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/core/tcp_stream.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/string_body.hpp>
 #include <boost/beast/websocket/rfc6455.hpp>
@@ -64,12 +68,6 @@ public:
 private:
     beast::tcp_stream next_;
 };
-
-/// Ends TCP after a WebSocket's close handshake; Beast finds it by name.
-template <class Handler>
-void async_teardown(beast::role_type role, ServerStream& stream, Handler&& handler) {
-    websocket::async_teardown(role, stream.next_layer().socket(), std::forward<Handler>(handler));
-}
 
 /// A socket on its way from the accepting shard to its own.
 class Handle {
@@ -150,6 +148,7 @@ struct HttpServer::Impl {
     struct Lane {
         async::Shard& shard;
         async::TaskGroup tasks;
+        std::shared_ptr<detail::SocketPoller> poller;  ///< of its WebSockets
     };
     /// What a path and method lead to.
     struct Found {
@@ -163,7 +162,8 @@ struct HttpServer::Impl {
             log_exception(error, "connection");
         };
         for (std::size_t i = 0; i < pool.size(); ++i) {
-            lanes.emplace_back(new Lane{pool[i], {pool[i].executor(), report}});
+            auto poller = detail::SocketPoller::make(pool[i].context());
+            lanes.emplace_back(new Lane{pool[i], {pool[i].executor(), report}, std::move(poller)});
         }
         accepting = std::make_unique<async::TaskGroup>(pool[0].executor(), report);
     }
@@ -298,22 +298,19 @@ struct HttpServer::Impl {
                         426, "this path speaks WebSocket only", detail::wants_json(request)
                     );
                     answer.headers.emplace("Upgrade", "websocket");
+                } else if (request.header("sec-websocket-version") != "13") {  // RFC 6455 §4.4
+                    answer = problem(426, "this path speaks version 13 of WebSocket", false);
+                    answer.headers.emplace("Sec-WebSocket-Version", "13");
+                } else if (!detail::valid_websocket_key(request.header("sec-websocket-key"))) {
+                    bad_requests.fetch_add(1, std::memory_order_relaxed);
+                    answer = problem(400, "Sec-WebSocket-Key is missing or wrong", false);
                 } else if (auto refusal = ask_gate(route, request)) {
                     answer = std::move(*refusal);
                 } else if (route.shard && *route.shard != lane.shard.index()) {
-                    move_websocket(
-                        stream,
-                        peer,
-                        route,
-                        std::move(message),
-                        std::move(request),
-                        std::move(place)
-                    );
+                    move_websocket(stream, peer, route, std::move(request), std::move(place));
                     co_return;
                 } else {
-                    co_await run_websocket(
-                        lane, std::move(stream), route, std::move(message), std::move(request)
-                    );
+                    co_await run_websocket(lane, std::move(stream), route, std::move(request));
                     co_return;
                 }
             } else {
@@ -496,7 +493,6 @@ struct HttpServer::Impl {
         ServerStream& stream,
         const tcp::endpoint& peer,
         const WebSocketRoute& route,
-        Request message,
         HttpRequest request,
         Place place
     ) {
@@ -508,7 +504,6 @@ struct HttpServer::Impl {
                          &lane,
                          &route,
                          protocol = peer.protocol(),
-                         m = std::move(message),
                          r = std::move(request),
                          h = std::move(handle),
                          p = std::move(place)]() mutable {
@@ -517,43 +512,41 @@ struct HttpServer::Impl {
             own.assign(protocol, h.get(), not_assigned);
             if (not_assigned) return;
             h.release();
-            lane.tasks.spawn(
-                run_moved(lane, std::move(own), route, std::move(m), std::move(r), std::move(p))
-            );
+            lane.tasks.spawn(run_moved(lane, std::move(own), route, std::move(r), std::move(p)));
         });
     }
 
     asio::awaitable<void> run_moved(
-        Lane& lane,
-        tcp::socket socket,
-        const WebSocketRoute& route,
-        Request message,
-        HttpRequest request,
-        Place
+        Lane& lane, tcp::socket socket, const WebSocketRoute& route, HttpRequest request, Place
     ) {
         ServerStream stream{std::move(socket)};
-        co_await run_websocket(
-            lane, std::move(stream), route, std::move(message), std::move(request)
-        );
+        co_await run_websocket(lane, std::move(stream), route, std::move(request));
+    }
+
+    /// The connection's bytes, for its WebSocket; null: it is gone.
+    static std::unique_ptr<detail::WebSocketLink> link_of(Lane& lane, ServerStream stream) {
+        error_code gone;
+        const int socket = stream.next_layer().release_socket().release(gone);
+        if (gone) return nullptr;
+        return detail::link_socket(socket, lane.poller);
     }
 
     asio::awaitable<void> run_websocket(
-        Lane& lane,
-        ServerStream stream,
-        const WebSocketRoute& route,
-        Request message,
-        HttpRequest request
+        Lane& lane, ServerStream stream, const WebSocketRoute& route, HttpRequest request
     ) {
-        stream.next_layer().expires_never();  // the WebSocket has timeouts of its own
-        using State = detail::WebSocketState<ServerStream>;
-        const auto state = std::make_shared<State>(std::move(stream), options.websocket);
-        state->ws.set_option(websocket::stream_base::decorator([](websocket::response_type& r) {
-            r.set(http::field::server, "oavc");
-        }));
-        auto [error] = co_await state->ws.async_accept(message, as_result);
+        stream.next_layer().expires_after(options.request_timeout);
+        const std::string welcome =
+            "HTTP/1.1 101 Switching Protocols\r\nServer: oavc\r\nUpgrade: websocket\r\n"
+            "Connection: Upgrade\r\nSec-WebSocket-Accept: " +
+            detail::websocket_accept(request.header("sec-websocket-key")) + "\r\n\r\n";
+        auto [error, size] = co_await asio::async_write(stream, asio::buffer(welcome), as_result);
         if (error) co_return;
+        auto link = link_of(lane, std::move(stream));
+        if (!link) co_return;
         websockets.fetch_add(1, std::memory_order_relaxed);
-        auto socket = std::make_unique<detail::BeastWebSocket<ServerStream>>(state);
+        auto socket = detail::make_server_websocket(
+            lane.shard.executor(), std::move(link), options.websocket
+        );
         co_await route.handler(lane.shard, std::move(request), std::move(socket));
     }
 

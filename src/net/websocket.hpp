@@ -12,8 +12,18 @@ namespace oavc::net {
 
 /// One WebSocket message (RFC 6455 §5.6).
 struct WsMessage {
-    std::string_view data;  ///< valid until the next read()
+    std::string_view data;  ///< valid until the next read() or close
     bool binary{false};
+};
+
+/// Where receive() hands messages to.
+class WsReceiver {
+public:
+    /// False: receive() returns. May send and begin_close(), may not destroy the socket.
+    virtual bool on_message(const WsMessage& message) noexcept = 0;
+
+protected:
+    ~WsReceiver() = default;
 };
 
 /// An open WebSocket, server's or client's end. Thread: the shard it was opened on. Destruction
@@ -26,7 +36,12 @@ public:
     /// May be cancelled (a deadline around it) and called again: no message is lost.
     virtual asio::awaitable<Result<WsMessage>> read() = 0;
 
-    /// Queues a message; never waits. False: the send queue (limits().max_queued_bytes) is full or
+    /// Hands over every message by a plain call, so that none resumes a coroutine, until the
+    /// receiver has enough (success) or the socket ends (read()'s errors). Cancellable.
+    virtual asio::awaitable<Result<void>> receive(WsReceiver& receiver);
+
+    /// Queues a message; never waits. What is queued within one turn of the event loop may leave in
+    /// one write. False: the send queue (limits().max_queued_bytes) is full or
     /// the socket is closing; the message is dropped.
     virtual bool send_text(std::string_view text) = 0;
     virtual bool send_binary(std::string_view data) = 0;

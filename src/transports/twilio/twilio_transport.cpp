@@ -106,13 +106,9 @@ asio::awaitable<MediaEnd> TwilioTransport::receive_audio(MediaSink& sink) {
     last_media_ = delivered_until_ = Clock::now();
     const Ticking ticking{*this, sink};
     error_code failure;
-    while (!end_) {
-        const auto message = co_await socket_->read();
-        if (message.has_error()) {
-            failure = message.error();
-            break;
-        }
-        on_message(*message, Clock::now());
+    if (!end_) {
+        const auto received = co_await socket_->receive(*this);
+        if (received.has_error()) failure = received.error();
     }
     MediaEnd result;
     if (end_) {
@@ -129,7 +125,12 @@ asio::awaitable<MediaEnd> TwilioTransport::receive_audio(MediaSink& sink) {
     co_return result;
 }
 
-void TwilioTransport::on_message(const net::WsMessage& message, TimePoint now) noexcept {
+bool TwilioTransport::on_message(const net::WsMessage& message) noexcept {
+    take(message, Clock::now());
+    return !end_;
+}
+
+void TwilioTransport::take(const net::WsMessage& message, TimePoint now) noexcept {
     const auto parsed =
         message.binary ? Result<StreamMessage>{TwilioErrc::not_json} : parser_.parse(message.data);
     const bool foreign =

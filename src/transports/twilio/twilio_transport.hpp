@@ -40,7 +40,7 @@ struct RingingCall {
 ///
 /// Out: at most Config::max_buffered of audio lies ahead of the caller's ear; marks tell how far
 /// Twilio has played. Thread: the shard's.
-class TwilioTransport final : public Transport, private async::TickClient {
+class TwilioTransport final : public Transport, private async::TickClient, private net::WsReceiver {
 public:
     /// `start` is the stream's `start` message's streamSid.
     TwilioTransport(
@@ -86,7 +86,8 @@ public:
 
 private:
     void on_tick(TimePoint now) noexcept override;
-    void on_message(const net::WsMessage& message, TimePoint now) noexcept;
+    bool on_message(const net::WsMessage& message) noexcept override;
+    void take(const net::WsMessage& message, TimePoint now) noexcept;
     void on_media(const StreamMessage& message, TimePoint now) noexcept;
     void on_frame(FrameAssembler::Frame ulaw, TimePoint now) noexcept;
     void conceal(TimePoint now) noexcept;

@@ -1,8 +1,10 @@
 #include "async/deadline.hpp"
 #include "async/run_blocking.hpp"
+#include "net/errors.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "support/http.hpp"
+#include "support/masked_frame.hpp"
 #include "support/raw_client.hpp"
 
 #include <gmock/gmock.h>
@@ -272,6 +274,90 @@ TEST_F(WebSocketTest, GarbageAfterTheUpgradeEndsThatConnectionOnly) {
     EXPECT_THAT(client->read_all(), HasSubstr("\x88\x02\x03\xEA")) << "close frame, code 1002";
     client.reset();
     EXPECT_NE(server_end(), asio::error::eof);
+}
+
+using test::masked_frame;
+
+/// A client that shakes hands.
+struct RawWebSocket : RawClient {
+    explicit RawWebSocket(std::uint16_t port) : RawClient{port} {
+        send(
+            "GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        );
+        EXPECT_THAT(
+            read_until("\r\n\r\n"),
+            HasSubstr("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n")
+        );
+    }
+};
+
+TEST_F(WebSocketTest, FragmentsAreJoinedAndPingsBetweenThemAnswered) {
+    RawWebSocket client{server_->port()};
+    client.send(masked_frame(0x01, "in ") + masked_frame(0x89, "are you there?"));
+    EXPECT_THAT(
+        client.read_until("there?"),
+        HasSubstr("\x8A\x0E"
+                  "are you there?")
+    );
+    client.send(masked_frame(0x80, "parts"));
+    EXPECT_THAT(client.read_until("parts"), HasSubstr("\x81\x08in parts"));
+    const auto slow = masked_frame(0x81, "byte by byte");
+    for (const char c : slow)
+        client.send({&c, 1});
+    EXPECT_THAT(
+        client.read_until("byte by byte"),
+        HasSubstr("\x81\x0C"
+                  "byte by byte")
+    );
+}
+
+TEST_F(WebSocketTest, AClientsCloseIsAnsweredWithItsCodeAndTheConnectionEnded) {
+    RawWebSocket client{server_->port()};
+    client.send(
+        masked_frame(0x81, "before") + masked_frame(
+                                           0x88,
+                                           "\x0F\xA1"
+                                           "enough"
+                                       )
+    );
+    EXPECT_THAT(
+        client.read_all(),
+        ::testing::EndsWith("\x81\x06"
+                            "before\x88\x02\x0F\xA1")
+    );
+    EXPECT_EQ(server_end(), asio::error::eof);
+    EXPECT_EQ(seen_.close_code, 4001);
+}
+
+TEST_F(WebSocketTest, AMessageThatIsAnnouncedTooLongIsRefusedAtOnce) {
+    RawWebSocket client{server_->port()};
+    client.send(masked_frame(0x81, std::string(10'001, 'x')).substr(0, 8));
+    EXPECT_THAT(client.read_all(), ::testing::EndsWith("\x88\x02\x03\xF1")) << "code 1009";
+    EXPECT_EQ(server_end(), NetErrc::websocket_broken);
+}
+
+TEST_F(WebSocketTest, TextThatIsNotUtf8IsRefused) {
+    RawWebSocket client{server_->port()};
+    client.send(masked_frame(0x81, "\xC3\x28"));
+    EXPECT_THAT(client.read_all(), ::testing::EndsWith("\x88\x02\x03\xEF")) << "code 1007";
+}
+
+TEST_F(WebSocketTest, AHandshakeOfAnotherVersionOrWithoutAKeyIsRefused) {
+    const std::string head =
+        "GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade, close\r\n";
+    const std::string key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n";
+    RawClient old{server_->port()};
+    old.send(head + key + "Sec-WebSocket-Version: 8\r\n\r\n");
+    const auto answer = old.read_until("\r\n\r\n");
+    EXPECT_THAT(answer, HasSubstr(" 426 "));
+    EXPECT_THAT(answer, HasSubstr("Sec-WebSocket-Version: 13\r\n"));
+    for (const std::string& wrong : {std::string{}, std::string{"Sec-WebSocket-Key: AAAA\r\n"}}) {
+        RawClient keyless{server_->port()};
+        keyless.send(head + wrong + "Sec-WebSocket-Version: 13\r\n\r\n");
+        EXPECT_THAT(keyless.read_until("\r\n\r\n"), HasSubstr(" 400 ")) << wrong;
+    }
+    EXPECT_EQ(server_->stats().websockets, 0u);
 }
 
 }  // namespace
