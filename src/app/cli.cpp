@@ -11,6 +11,7 @@
 #include "app/rag.hpp"
 #include "app/recording.hpp"
 #include "app/server.hpp"
+#include "caller/bench/bench_command.hpp"
 #include "caller/call_command.hpp"
 #include "config/nearest.hpp"
 
@@ -43,6 +44,10 @@ constexpr Command commands[]{
      "place a test call into a server",
      "oavc call --via twilio --record call.wav",
      caller::call_command},
+    {"bench",
+     "find how many calls this machine holds",
+     "oavc bench --json knee.json",
+     caller::bench::bench_command},
     {"dial",
      "let a running server call somebody",
      "oavc dial +902125550111 --follow",

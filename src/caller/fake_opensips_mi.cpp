@@ -78,6 +78,7 @@ struct FakeOpenSips::Answer {
     int code{0};
     std::string_view message;
     std::string_view data;
+    bool too_large{false};  ///< for a datagram: OpenSIPS cannot send it, and says nothing
 
     static Answer ok() { return {"OK", 0, {}, {}}; }
     static Answer error(int code, std::string_view message, std::string_view data = {}) {
@@ -132,6 +133,7 @@ std::optional<std::string> FakeOpenSips::on_mi(std::string_view request, TimePoi
         answer = dispatch(std::string_view{method->get_string()}, named, now);
     }
     if (!wants_answer) return std::nullopt;
+    if (answer.too_large) return std::nullopt;
 
     // Written by hand: the order of members is that of OpenSIPS.
     std::string out = R"({"jsonrpc":"2.0",)";
@@ -496,6 +498,13 @@ FakeOpenSips::Answer FakeOpenSips::list_sessions(const json::object& params) con
         const auto found = sessions_.find(key);
         if (found == sessions_.end()) return Answer::error(404, "Entity not found");
         return {element(found->second), 0, {}, {}};
+    }
+    // An element takes some 500 bytes. Checked before thousands of them are made.
+    constexpr std::size_t most_in_a_datagram = 130;
+    if (sessions_.size() > most_in_a_datagram) {
+        Answer answer;
+        answer.too_large = true;
+        return answer;
     }
     json::array list;
     for (const auto& [key, session] : sessions_)

@@ -13,6 +13,17 @@ constexpr double busiest_generator = 0.95;
 
 }  // namespace
 
+void Figures::add_calls_of(const Figures& before) noexcept {
+    placed += before.placed;
+    answered += before.answered;
+    refused += before.refused;
+    failed += before.failed;
+    dropped += before.dropped;
+    setup.merge(before.setup);
+    refusal.merge(before.refusal);
+    first_audio.merge(before.first_audio);
+}
+
 std::string Figures::invalid_because() const {
     if (skipped_slots > 0) {
         return fmt::format("the generator stood still and skipped {} ms", skipped_slots);

@@ -66,6 +66,10 @@ struct Figures {
     std::optional<ProcessUse> server;    ///< nothing: not on this machine, or not known
     std::uint64_t server_idle_bytes{0};  ///< resident before the first call
 
+    /// Counts the set-ups (and what went wrong with calls) of `before`, too: most calls of a step
+    /// are placed before its window begins.
+    void add_calls_of(const Figures& before) noexcept;
+
     double cpu_ms_per_call_second() const noexcept {
         if (!server || call_seconds <= 0) return 0;
         return server->cpu_seconds * 1e3 / call_seconds;

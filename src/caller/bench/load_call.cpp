@@ -195,7 +195,8 @@ const Clip* LoadCall::choose(TimePoint now) noexcept {
         });
     const auto fitting = static_cast<std::size_t>(longer - clips.begin());
     if (fitting == 0) return nullptr;
-    const std::size_t choices = std::min<std::size_t>(fitting, 3);
+    // One of the longest that fit; the very longest where even that is too short.
+    const std::size_t choices = fitting == clips.size() ? 1 : std::min<std::size_t>(fitting, 3);
     return &clips[fitting - 1 - random() % choices];
 }
 

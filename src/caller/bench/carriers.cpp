@@ -1,0 +1,20 @@
+#include "caller/bench/carriers.hpp"
+
+#include "caller/bench/opensips_crowd.hpp"
+
+#include <fmt/format.h>
+
+#include <stdexcept>
+
+namespace oavc::caller::bench {
+
+std::unique_ptr<Carrier> make_carrier(const Reach& reach) {
+    if (reach.via == "opensips") {
+        OpensipsCrowd::Config config;
+        config.mi_port = reach.mi_port;
+        return std::make_unique<OpensipsCrowd>(config, reach.phones);
+    }
+    throw std::runtime_error{fmt::format("no crowd plays '{}'", reach.via)};
+}
+
+}  // namespace oavc::caller::bench

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "caller/bench/engine.hpp"
+#include "caller/bench/figures.hpp"
+#include "caller/bench/options.hpp"
+#include "caller/bench/process.hpp"
+#include "caller/bench/script.hpp"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace oavc::caller::bench {
+
+/// One step of load and what became of it.
+struct Step {
+    std::string what;  ///< "server", or "reflector"
+    Figures figures;
+    std::string invalid;    ///< why nothing can be said; empty: it is valid
+    std::string shortfall;  ///< what was not good; empty: all was
+    bool good() const noexcept { return invalid.empty() && shortfall.empty(); }
+};
+
+/// Everything a load test found.
+struct Results {
+    std::string via;
+    std::string mode;
+    std::vector<int> cores;         ///< the generator's
+    std::vector<int> server_cores;  ///< empty: an attached server's
+    std::vector<Step> steps;        ///< in the order of measuring
+    std::optional<std::size_t> knee;
+    bool knee_is_beyond{false};  ///< it is more; --most was reached
+    double margin{0};
+    std::string verdict;  ///< why the exit status is not 0; empty: it is
+
+    /// What an instance may admit: the knee less the margin.
+    std::optional<std::size_t> safe_calls() const noexcept;
+    /// Server CPU per call-second as a multiple of the reflector's, of the last steps of both.
+    std::optional<double> multiple_of_floor() const noexcept;
+};
+
+/// Told while the test runs.
+class BenchObserver {
+public:
+    virtual void on_phase(std::string_view what) = 0;
+    /// About every second.
+    virtual void on_progress(std::string_view phase, const Engine& engine) = 0;
+    virtual void on_step(const Step& step) = 0;
+
+protected:
+    ~BenchObserver() = default;
+};
+
+/// Called once the engine exists, and with null before it goes: for signal handlers.
+using EngineHook = std::function<void(Engine*)>;
+
+/// Runs a load test. Blocks. Throws std::runtime_error that says what to do when it cannot begin.
+Results run_bench(const Options& options, BenchObserver& observer, const EngineHook& hook);
+
+}  // namespace oavc::caller::bench
