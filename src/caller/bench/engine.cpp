@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <ctime>
+#include <functional>
 
 namespace oavc::caller::bench {
 
@@ -27,7 +28,7 @@ constexpr double seconds(Clock::duration d) noexcept {
 Engine::Engine(Carrier& carrier, const Script& script, std::size_t capacity, std::uint32_t seed)
     : carrier_{carrier}, script_{script}, seed_{seed}, calls_(capacity) {
     for (std::size_t i = 0; i < capacity; ++i)
-        free_.push_back(static_cast<CallIndex>(i));
+        free_.push_back(static_cast<CallIndex>(i));  // sorted is a heap
     begin_window();
 }
 
@@ -98,7 +99,8 @@ void Engine::place_due(TimePoint now) {
     while (under_way_ < aimed_ && allowance_ >= 1 && !free_.empty()) {
         allowance_ -= 1;
         const CallIndex index = free_.front();
-        free_.pop_front();
+        std::pop_heap(free_.begin(), free_.end(), std::greater{});
+        free_.pop_back();
         calls_[index].begin(script_, seed_ + static_cast<std::uint32_t>(placed_), now);
         ++placed_;
         ++figures_.placed;
@@ -112,6 +114,7 @@ void Engine::free_phone(CallIndex index) noexcept {
     calls_[index].end();
     --under_way_;
     free_.push_back(index);
+    std::push_heap(free_.begin(), free_.end(), std::greater{});
 }
 
 void Engine::on_answered(CallIndex index, TimePoint at) {

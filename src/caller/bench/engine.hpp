@@ -7,7 +7,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <string>
 #include <string_view>
@@ -68,7 +67,7 @@ private:
     const std::uint32_t seed_;
     // State.
     std::vector<LoadCall> calls_;
-    std::deque<CallIndex> free_;  ///< who rested longest is in front
+    std::vector<CallIndex> free_;  ///< a heap, the lowest on top: few sockets carry few calls
     std::size_t aimed_{0};
     double per_second_{0};
     double allowance_{0};  ///< calls that may be placed now

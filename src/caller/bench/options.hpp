@@ -48,6 +48,8 @@ struct Options {
     std::vector<int> server_cores;  ///< empty: chosen
     std::vector<std::string> settings;
 
+    std::string program;  ///< the oavc to start; empty: the one that runs
+
     std::string json_file;  ///< "-": standard output
     std::string svg_file;
     std::uint16_t reflect_for{0};  ///< we are the reflector; MI port of the crowd

@@ -172,8 +172,65 @@ std::string progress_line(std::string_view phase, const Engine& engine) {
     );
 }
 
+std::string details(const Step& step) {
+    const Figures& f = step.figures;
+    const auto spread = [](const Histogram& histogram) {
+        return fmt::format(
+            "{:.1f} / {:.1f} / {:.1f} ms", ms(histogram, 50), ms(histogram, 95), ms(histogram, 99)
+        );
+    };
+    std::string text = fmt::format(
+        "  calls        {} placed, {} answered, {} refused, {} failed, {} dropped\n"
+        "  set-up       {} (50, 95, 99 %)\n",
+        f.placed,
+        f.answered,
+        f.refused,
+        f.failed,
+        f.dropped,
+        spread(f.setup)
+    );
+    if (f.refusal.count() > 0) text += fmt::format("  refusals     after {}\n", spread(f.refusal));
+    text += fmt::format(
+        "  first audio  {}\n"
+        "  talk         {:.0f} % of the time, {} turns, {} without a reply, {} cut off early\n"
+        "  barge-in     {} of {}; {} in vain\n"
+        "  RTP          {} sent, {} received, {} lost, {} twice, {} late, {} wrong; RFC 3550 "
+        "jitter "
+        "{:.2f} ms\n"
+        "  generator    {:.0f} % of its core, slots late by {}\n",
+        spread(f.first_audio),
+        f.call_seconds > 0 ? f.talk_seconds / f.call_seconds * 100 : 0,
+        f.turns,
+        f.unanswered,
+        f.early,
+        spread(f.barge_in),
+        f.barge_in.count(),
+        f.talked_over,
+        f.sent,
+        f.received,
+        f.lost,
+        f.duplicates,
+        f.reordered,
+        f.wrong,
+        ms(f.jitter, 99),
+        f.generator_cpu_seconds / std::max(1e-9, seconds(f.window)) * 100,
+        spread(f.lateness)
+    );
+    if (f.server) {
+        text += fmt::format(
+            "  server       {:.2f} s user, {:.2f} s system, {} threads\n",
+            f.server->cpu_seconds - f.server->system_seconds,
+            f.server->system_seconds,
+            f.server->threads
+        );
+    }
+    return text;
+}
+
 std::string conclusion(const Results& results, bool calibrate) {
     std::string text;
+    if (!results.steps.empty() && results.mode != "ramp" && results.mode != "churn")
+        text += details(results.steps.front());
     if (const auto multiple = results.multiple_of_floor()) {
         text += fmt::format(
             "CPU per call-second is {:.2f} times that of a reflector without any logic.\n",

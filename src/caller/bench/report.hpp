@@ -13,6 +13,9 @@ std::string table_line(const Step& step);
 /// The line that is written over and over while the test runs.
 std::string progress_line(std::string_view phase, const Engine& engine);
 
+/// What the table has no room for, several lines.
+std::string details(const Step& step);
+
 /// What it all means, several lines.
 std::string conclusion(const Results& results, bool calibrate);
 

@@ -9,7 +9,6 @@
 #include <linux/sock_diag.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ctime>
@@ -25,7 +24,8 @@ constexpr std::uint32_t first_address = 0x7F01'0100;
 constexpr std::size_t batch = 128;
 constexpr std::size_t largest_datagram = 512;
 constexpr std::size_t datagram_size = media::rtp_header_size + frame_bytes;
-/// As many phones share a socket: with its buffer of 8 MB a read may be half a second late.
+/// As many neighbours share a socket: those of one slot then go out in one system call, and with
+/// its buffer of 8 MB a read may be half a second late.
 constexpr std::size_t phones_per_socket = 250;
 constexpr int socket_buffer = 8 << 20;
 /// So long after a call began, packets of the phone's last call may still arrive.
@@ -141,6 +141,7 @@ struct RtpTrunk::Socket {
     std::vector<Datagram> queue;
     std::vector<mmsghdr> headers;
     std::size_t queued{0};
+    std::size_t talking{0};  ///< phones
 };
 
 /// Room for one recvmmsg.
@@ -179,8 +180,7 @@ RtpTrunk::RtpTrunk(std::size_t phones) : phones_(phones), in_{std::make_unique<B
         throw std::runtime_error{
             fmt::format("at most {} calls at once have addresses here", max_phones)};
     }
-    const std::size_t count = std::clamp<std::size_t>(phones / phones_per_socket, 1, 32);
-    for (std::size_t i = 0; i < count; ++i)
+    for (std::size_t i = 0; i < phones; i += phones_per_socket)
         sockets_.push_back(std::make_unique<Socket>());
     in_->reset(batch);
 }
@@ -188,7 +188,7 @@ RtpTrunk::RtpTrunk(std::size_t phones) : phones_(phones), in_{std::make_unique<B
 RtpTrunk::~RtpTrunk() = default;
 
 RtpTrunk::Socket& RtpTrunk::socket_of(CallIndex phone) noexcept {
-    return *sockets_[phone % sockets_.size()];
+    return *sockets_[phone / phones_per_socket];
 }
 
 std::string RtpTrunk::address(CallIndex phone) const {
@@ -197,11 +197,12 @@ std::string RtpTrunk::address(CallIndex phone) const {
 }
 
 std::uint16_t RtpTrunk::port(CallIndex phone) const noexcept {
-    return sockets_[phone % sockets_.size()]->ports.port;
+    return sockets_[phone / phones_per_socket]->ports.port;
 }
 
 void RtpTrunk::begin(CallIndex index, const sockaddr_in& remote) noexcept {
     Phone& phone = phones_[index];
+    if (!phone.talks) ++socket_of(index).talking;
     phone.remote = remote;
     phone.ssrc = random_u32();
     phone.timestamp = random_u32();
@@ -210,7 +211,10 @@ void RtpTrunk::begin(CallIndex index, const sockaddr_in& remote) noexcept {
     phone.since = Clock::now();
 }
 
-void RtpTrunk::end(CallIndex phone) noexcept { phones_[phone].talks = false; }
+void RtpTrunk::end(CallIndex index) noexcept {
+    if (phones_[index].talks) --socket_of(index).talking;
+    phones_[index].talks = false;
+}
 
 void RtpTrunk::send(CallIndex index, FrameBytes ulaw) noexcept {
     Phone& phone = phones_[index];
@@ -263,6 +267,7 @@ void RtpTrunk::flush() noexcept {
 void RtpTrunk::receive(TimePoint now, CrowdEvents& events) noexcept {
     const Clock::duration to_steady = now.time_since_epoch() - realtime();
     for (const auto& socket : sockets_) {
+        if (socket->talking == 0) continue;
         for (;;) {
             const int got =
                 ::recvmmsg(socket->ports.rtp, in_->headers.data(), batch, MSG_DONTWAIT, nullptr);

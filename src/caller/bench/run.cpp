@@ -70,6 +70,7 @@ public:
           what_{reflector ? "reflector" : "server"} {
         const std::size_t phones = phones_for(options);
         ServerPlan plan;
+        plan.program = options.program.empty() ? this_program() : options.program;
         plan.via = options.via;
         plan.cores = results.server_cores;
         plan.max_calls = options.overload ? options.calls : phones + spare_phones;
@@ -96,7 +97,7 @@ public:
         if (reflector) {
             child_ = std::make_unique<ChildProcess>(
                 std::vector<std::string>{
-                    this_program(), "bench", "--reflect-for", std::to_string(reach.mi_port)},
+                    plan.program, "bench", "--reflect-for", std::to_string(reach.mi_port)},
                 plan.cores,
                 folder_.path() / "reflector.log"
             );

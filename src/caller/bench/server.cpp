@@ -134,7 +134,7 @@ LoadServer::LoadServer(ServerPlan plan, const std::filesystem::path& folder)
     std::ofstream{dialogue} << server_dialogue();
     std::ofstream{ini} << server_ini(plan_, dialogue.string());
     process_ = std::make_unique<ChildProcess>(
-        std::vector<std::string>{this_program(), "serve", "-c", ini.string()}, plan_.cores, log_
+        std::vector<std::string>{plan_.program, "serve", "-c", ini.string()}, plan_.cores, log_
     );
 }
 

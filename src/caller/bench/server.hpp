@@ -15,6 +15,7 @@ namespace oavc::caller::bench {
 
 /// `oavc serve` for a load test.
 struct ServerPlan {
+    std::string program;          ///< the oavc to run
     std::string via{"opensips"};  ///< opensips, sip or twilio
     std::vector<int> cores;       ///< as many shards
     std::size_t max_calls{1000};
