@@ -163,6 +163,18 @@ void Scrape::read_api() {
     watchers_dropped_.advance_to(static_cast<double>(feed.dropped));
 }
 
+void Scrape::tell_carrier(std::string_view via, const std::vector<metrics::Count>& counts) {
+    for (const auto& count : counts) {
+        registry_
+            .counter(
+                "oavc_carrier_events_total",
+                "What a carrier's side counts: messages, and what was wrong with them.",
+                {{"via", std::string{via}}, {"event", std::string{count.what}}}
+            )
+            .advance_to(count.value);
+    }
+}
+
 std::string Scrape::text() {
     const std::lock_guard lock{mutex_};
     read_calls();

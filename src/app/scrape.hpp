@@ -19,6 +19,7 @@
 #include <iterator>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -42,6 +43,9 @@ public:
     };
 
     Scrape(metrics::Registry& registry, Sources sources);
+
+    /// What a carrier has counted (Listener::counts). One thread.
+    void tell_carrier(std::string_view via, const std::vector<metrics::Count>& counts);
 
     /// Prometheus text format (metrics::Registry::content_type).
     std::string text();

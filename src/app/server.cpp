@@ -65,6 +65,9 @@ constexpr Clock::duration usual_answer = 100ms;
 /// The report at start waits so long for the others.
 constexpr Clock::duration slow_answer = 1s;
 
+/// Metrics of carriers are at most so old.
+constexpr Clock::duration carriers_told = 1s;
+
 /// An address that a client on this machine can use.
 std::string reachable(const std::string& host) {
     if (host == "0.0.0.0" || host == "::" || host.empty()) return "127.0.0.1";
@@ -199,6 +202,16 @@ struct Server::Parts {
         return services;
     }
 
+    /// What carriers count they count on shard 0.
+    asio::awaitable<void> publish_carriers(std::vector<const transports::Listener*> carriers) {
+        for (;;) {
+            for (const auto* const carrier : carriers)
+                scrape.tell_carrier(carrier->name(), carrier->counts());
+            const bool waited = co_await async::sleep_for(carriers_told);
+            if (!waited) co_return;
+        }
+    }
+
     asio::awaitable<void> delete_old_recordings() {
         for (;;) {
             recordings->delete_old();
@@ -259,7 +272,10 @@ struct Server::Parts {
             std::make_unique<async::TaskGroup>(shards[0].executor(), [this](std::exception_ptr) {
                 log.error("preparing failed; calls go on without");
             });
-        shards[0].post([this] {
+        shards[0].post([this,
+                        carriers = std::vector<const transports::Listener*>{
+                            listening.begin(), listening.end()}] {
+            chores->spawn(publish_carriers(carriers));
             chores->spawn(manager.make_phrases(shards[0]));
             chores->spawn(prepare_model(engines.current()));
             if (recordings) chores->spawn(delete_old_recordings());

@@ -3,6 +3,7 @@
 #include "async/awaitable.hpp"
 #include "async/shard.hpp"
 #include "base/result.hpp"
+#include "observability/metrics.hpp"
 #include "transports/dialer.hpp"
 #include "transports/transport.hpp"
 
@@ -10,6 +11,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 namespace oavc::transports {
 
@@ -100,6 +102,10 @@ public:
 
     /// Takes no more calls (they are refused with 503); running ones go on. Thread: any.
     virtual void stop_accepting() = 0;
+
+    /// What it counts itself, since start(), for metrics: always the same names. Thread: shard 0,
+    /// from start() on.
+    virtual std::vector<metrics::Count> counts() const = 0;
 
     /// Ends what is left, closes sockets and returns once no call is left. Thread: any but a
     /// shard's; blocks. After this the shards hold nothing of this listener.

@@ -2,6 +2,7 @@
 // its metrics, and the traces of a whole call.
 
 #include "caller/run.hpp"
+#include "support/comes_true.hpp"
 #include "support/fake_collector.hpp"
 #include "support/http.hpp"
 #include "support/running_server.hpp"
@@ -14,6 +15,8 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -112,6 +115,50 @@ TEST(Monitoring, EveryExpressionNamesMetricsAndLabelsThatTheServerHas) {
         }
     }
     EXPECT_GT(uses, 100u) << "the files were not found, or are not read";
+}
+
+void send_datagram(std::uint16_t port, std::string_view bytes) {
+    const int socket = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in to{};
+    to.sin_family = AF_INET;
+    to.sin_port = htons(port);
+    to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    ::sendto(
+        socket,
+        bytes.data(),
+        bytes.size(),
+        0,
+        reinterpret_cast<const sockaddr*>(&to),
+        sizeof to  // NOLINT
+    );
+    ::close(socket);
+}
+
+TEST(Monitoring, WhatStrangersSendToTheCarriersPortsIsCounted) {
+    test::RunningServer server;
+    server.start();
+    const auto& config = server.config();
+    EXPECT_THAT(metrics_of(server), Not(HasSubstr(R"(event="forged",via="twilio"} 1)")));
+    net::HttpClientRequest forged;
+    forged.method = "POST";
+    forged.url = test::local_url("http", config.api.port, "/");
+    forged.headers["X-Twilio-Signature"] = "bm90IG91cnM=";
+    forged.headers["Content-Type"] = "application/x-www-form-urlencoded";
+    forged.body = "CallSid=CA1";
+    const auto answer = test::fetch(forged);
+    ASSERT_TRUE(answer);
+    EXPECT_EQ(answer->status, 403);
+    send_datagram(config.opensips.event_port, "no event");
+    send_datagram(config.sip.port, "no SIP\r\n\r\n");
+    for (const std::string series :
+         {R"({event="forged",via="twilio"} 1)",
+          R"({event="broken",via="opensips"} 1)",
+          R"({event="broken",via="sip"} 1)"}) {
+        EXPECT_TRUE(test::comes_true([&] {
+            return metrics_of(server).find("oavc_carrier_events_total" + series) !=
+                   std::string::npos;
+        })) << series;
+    }
 }
 
 TEST(Monitoring, PromtoolFindsNothingToComplainOfInMetrics) {

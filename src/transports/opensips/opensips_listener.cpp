@@ -125,12 +125,14 @@ void OpensipsListener::Impl::stop() {
     async::run_blocking(home, nothing());
 }
 
-asio::awaitable<OpensipsListener::Stats> OpensipsListener::Impl::snapshot() {
+OpensipsListener::Stats OpensipsListener::Impl::snapshot() const {
     auto out = stats;
+    out.mi_requests = mi->stats().sent;
     out.mi_timeouts = mi->stats().timeouts;
+    out.mi_ignored = mi->stats().ignored;
     out.rtp_ports_in_use = ports.in_use();
     out.subscribed = subscription->is_up();
-    co_return out;
+    return out;
 }
 
 void OpensipsListener::Impl::call_began(CallNumber call, OpensipsTransport& transport) {
@@ -344,7 +346,30 @@ net::UdpEndpoint OpensipsListener::event_endpoint() const {
 }
 
 OpensipsListener::Stats OpensipsListener::stats() const {
-    return asio::co_spawn(impl_->home.context(), impl_->snapshot(), asio::use_future).get();
+    return asio::post(
+               impl_->home.context(), asio::use_future([this] { return impl_->snapshot(); })
+    ).get();
+}
+
+std::vector<metrics::Count> OpensipsListener::counts() const {
+    const auto now = impl_->snapshot();
+    const auto count = [](const char* what, std::uint64_t value) {
+        return metrics::Count{what, static_cast<double>(value)};
+    };
+    return {
+        count("events", now.events),
+        count("foreign", now.foreign_events),
+        count("broken", now.broken_events),
+        count("adopted", now.adopted),
+        count("refused_offers", now.refused_offers),
+        count("refused_busy", now.refused_busy),
+        count("placed", now.placed),
+        count("orphans", now.orphans),
+        count("lost", now.calls_lost),
+        count("mi_requests", now.mi_requests),
+        count("mi_timeouts", now.mi_timeouts),
+        count("mi_ignored", now.mi_ignored),
+    };
 }
 
 }  // namespace oavc::transports::opensips

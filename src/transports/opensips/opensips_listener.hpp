@@ -31,7 +31,9 @@ public:
         std::uint64_t placed{0};          ///< outgoing calls whose INVITE OpenSIPS has sent
         std::uint64_t orphans{0};         ///< outgoing calls that nobody waited for: hung up
         std::uint64_t calls_lost{0};      ///< to a restart of OpenSIPS
+        std::uint64_t mi_requests{0};     ///< sent, repetitions included
         std::uint64_t mi_timeouts{0};
+        std::uint64_t mi_ignored{0};  ///< datagrams from elsewhere, late, or no response
         std::size_t rtp_ports_in_use{0};
         bool subscribed{false};
     };
@@ -52,6 +54,7 @@ public:
     void start() override;
     Dialer* dialer() noexcept override;
     void stop_accepting() override;
+    std::vector<metrics::Count> counts() const override;
     void stop() override;
 
     /// Where events are received: the port is the system's choice if the configured one is 0.

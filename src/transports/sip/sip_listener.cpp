@@ -271,7 +271,7 @@ void SipListener::Impl::stop_accepting() {
     });
 }
 
-asio::awaitable<SipListener::Stats> SipListener::Impl::snapshot() {
+SipListener::Stats SipListener::Impl::snapshot() const {
     auto out = stats;
     out.agent = agent->stats();
     out.connections = streams->stats().accepted;
@@ -280,7 +280,7 @@ asio::awaitable<SipListener::Stats> SipListener::Impl::snapshot() {
     out.failed_handshakes = streams->stats().no_tls;
     out.open_connections = streams->open();
     out.registered = agent->registration() && agent->registration()->is_registered();
-    co_return out;
+    return out;
 }
 
 void SipListener::Impl::call_began(std::uint64_t number, SipTransport& transport) {
@@ -578,7 +578,32 @@ net::UdpEndpoint SipListener::udp_endpoint() const { return impl_->udp->local_en
 std::uint16_t SipListener::tcp_port() const { return impl_->tcp_port; }
 
 SipListener::Stats SipListener::stats() const {
-    return asio::co_spawn(impl_->home.context(), impl_->snapshot(), asio::use_future).get();
+    return asio::post(
+               impl_->home.context(), asio::use_future([this] { return impl_->snapshot(); })
+    ).get();
+}
+
+std::vector<metrics::Count> SipListener::counts() const {
+    const auto now = impl_->snapshot();
+    const auto& messages = now.agent.transactions;
+    const auto count = [](const char* what, std::uint64_t value) {
+        return metrics::Count{what, static_cast<double>(value)};
+    };
+    return {
+        count("messages", messages.received),
+        count("foreign", now.foreign),
+        count("broken", messages.broken),
+        count("flawed", messages.flawed),
+        count("retransmissions", messages.retransmissions),
+        count("repeated", messages.repeated),
+        count("stray", messages.stray),
+        count("dropped", messages.dropped),
+        count("refused_offers", now.agent.refused),
+        count("refused_busy", now.refused_busy),
+        count("refused_connections", now.connections_refused),
+        count("broken_streams", now.broken_streams),
+        count("failed_handshakes", now.failed_handshakes),
+    };
 }
 
 }  // namespace oavc::transports::sip_ua

@@ -50,6 +50,7 @@ public:
     /// Calls are redirected or refused with 503 from now on, and OPTIONS says 503 too.
     void stop_accepting() override;
     void reload_certificates() override;
+    std::vector<metrics::Count> counts() const override;
     void stop() override;
     Dialer* dialer() noexcept override;
 

@@ -237,6 +237,22 @@ TwilioListener::Stats TwilioListener::stats() const noexcept {
     return stats;
 }
 
+std::vector<metrics::Count> TwilioListener::counts() const {
+    const auto now = stats();
+    const auto count = [](const char* what, std::uint64_t value) {
+        return metrics::Count{what, static_cast<double>(value)};
+    };
+    return {
+        count("webhooks", now.webhooks),
+        count("forged", now.forged),
+        count("refused_busy", now.busy),
+        count("expired", now.expired),
+        count("refused_sockets", now.refused_sockets),
+        count("placed", now.placed),
+        count("orphans", now.orphans),
+    };
+}
+
 std::string TwilioListener::public_base(const net::HttpRequest& request) const {
     if (config_.public_url.empty()) {
         if (!request.peer_is_loopback) return {};

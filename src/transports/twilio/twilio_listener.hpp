@@ -63,6 +63,7 @@ public:
     void start() override;
     Dialer* dialer() noexcept override;
     void stop_accepting() override { accepting_ = false; }
+    std::vector<metrics::Count> counts() const override;
     void stop() override;
 
     Stats stats() const noexcept;

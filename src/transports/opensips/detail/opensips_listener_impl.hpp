@@ -64,7 +64,7 @@ struct OpensipsListener::Impl final : Exchange, Dialer {
     void start();
     asio::awaitable<void> close_sockets();
     void stop();
-    asio::awaitable<Stats> snapshot();
+    Stats snapshot() const;  ///< thread: shard 0
 
     // --- Exchange; thread: the call's shard.
     void call_began(CallNumber call, OpensipsTransport& transport) override;

@@ -75,7 +75,7 @@ struct SipListener::Impl final : Exchange, Dialer, SipStreams::Owner {
     std::vector<std::uint64_t> numbers() const;
     void stop();
     void stop_accepting();
-    asio::awaitable<Stats> snapshot();
+    Stats snapshot() const;  ///< thread: shard 0
 
     // --- Exchange; thread: the call's shard.
     void call_began(std::uint64_t number, SipTransport& transport) override;
