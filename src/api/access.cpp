@@ -133,6 +133,14 @@ std::optional<net::HttpResponse> Access::refusal(
     return response;
 }
 
+std::string_view Access::who(const net::HttpRequest& request) const {
+    const std::lock_guard lock{mutex_};
+    const auto role = role_of(request);
+    if (!role) return "unknown";
+    const bool by_token = !token_.empty() || !read_token_.empty();
+    return by_token && !bearer_of(request).empty() ? to_string(*role) : "local";
+}
+
 std::uint64_t Access::refused(Outcome outcome) const {
     const std::lock_guard lock{mutex_};
     return refused_[static_cast<std::size_t>(outcome)];

@@ -68,6 +68,10 @@ public:
         const net::HttpRequest& request, Role needed, TimePoint now
     );
 
+    /// Who asks, for the audit: "admin" or "watcher" by the role of the token, "local" for a client
+    /// on this machine that needs none, else "unknown".
+    std::string_view who(const net::HttpRequest& request) const;
+
     /// Refused so far.
     std::uint64_t refused(Outcome outcome) const;
 

@@ -18,6 +18,7 @@ constexpr std::size_t refusals_per_second = 10;
 /// Shared by the handlers that audited() made of one.
 struct Audited {
     audit::Log& log;
+    const Access& access;
     const net::HttpHandler handler;
     std::mutex mutex{};
     std::chrono::steady_clock::time_point second{};
@@ -53,7 +54,8 @@ asio::awaitable<net::HttpResponse> run(
     std::shared_ptr<Audited> self, async::Shard& shard, net::HttpRequest request
 ) {
     const bool changes = request.method != "GET" && request.method != "HEAD";
-    const bool has_token = !request.header("Authorization").empty();
+    // By the tokens that held when the request came.
+    const std::string who{self->access.who(request)};
     const std::string what = request.method + " " + std::string{request.path()};
     const std::string source = request.peer_ip;
     const std::string call = call_of(request.path());
@@ -63,9 +65,7 @@ asio::awaitable<net::HttpResponse> run(
     if (refused ? !self->may_tell(missed) : !changes) co_return response;
     self->log.record({
         .what = refused ? "access_refused" : "api_request",
-        .who = refused     ? "unknown"
-               : has_token ? "token"
-                           : "local",
+        .who = who,
         .source = source,
         .call = call,
         .more =
@@ -118,8 +118,8 @@ void CallAudit::on_call_event(
     }
 }
 
-net::HttpHandler audited(audit::Log& log, net::HttpHandler handler) {
-    auto self = std::make_shared<Audited>(log, std::move(handler));
+net::HttpHandler audited(audit::Log& log, const Access& access, net::HttpHandler handler) {
+    auto self = std::make_shared<Audited>(log, access, std::move(handler));
     return [self](async::Shard& shard, net::HttpRequest request) {
         return run(self, shard, std::move(request));
     };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "api/access.hpp"
 #include "net/http_server.hpp"
 #include "observability/audit.hpp"
 #include "pipeline/events.hpp"
@@ -21,8 +22,8 @@ private:
 
 /// `handler`, with the audit told of what it did: every request that changes something, with its
 /// outcome, and every one that was refused for want of a right (401, 403). Of these at most ten a
-/// second, for anybody can send them; the next one tells how many were left out. `log` outlives
-/// the server.
-net::HttpHandler audited(audit::Log& log, net::HttpHandler handler);
+/// second, for anybody can send them; the next one tells how many were left out. `log` and
+/// `access`, which knows who asks, outlive the server.
+net::HttpHandler audited(audit::Log& log, const Access& access, net::HttpHandler handler);
 
 }  // namespace oavc::api

@@ -155,7 +155,7 @@ void ControlApi::register_on(net::HttpServer& server) {
     net::HttpHandler handler = [this](async::Shard& shard, net::HttpRequest request) {
         return handle(shard, std::move(request));
     };
-    if (reach_.audit != nullptr) handler = audited(*reach_.audit, std::move(handler));
+    if (reach_.audit != nullptr) handler = audited(*reach_.audit, access_, std::move(handler));
     for (const Operation& operation : operations()) {
         if (!offered({&operation, {}, {}, {}})) continue;
         const auto hole = operation.path.find("{id}");

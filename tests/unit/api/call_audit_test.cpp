@@ -23,6 +23,7 @@ class CallAuditTest : public testing::Test {
 protected:
     test::TemporaryFolder folder;
     async::Shard shard{0};
+    Access access{{.token = "s3cret", .read_token = "watch"}};
 
     /// What `work` leaves in an audit.
     template <class Work>
@@ -49,15 +50,23 @@ protected:
         response.status = status;
         co_return response;
     }
-    void request(audit::Log& log, std::string method, std::string target, int status, int times) {
-        const auto handler =
-            audited(log, [status](async::Shard&, net::HttpRequest) { return answer(status); });
+    void request(
+        audit::Log& log,
+        std::string method,
+        std::string target,
+        int status,
+        int times,
+        std::string token = "s3cret"
+    ) {
+        const auto handler = audited(log, access, [status](async::Shard&, net::HttpRequest) {
+            return answer(status);
+        });
         for (int i = 0; i < times; ++i) {
             net::HttpRequest asked;
             asked.method = method;
             asked.target = target;
             asked.peer_ip = "192.0.2.7";
-            asked.headers["Authorization"] = "Bearer s3cret";
+            asked.headers["Authorization"] = "Bearer " + token;
             asked.body = R"({"to":"+905321234567"})";
             async::run_blocking(shard, ask(shard, handler, std::move(asked)));
         }
@@ -104,7 +113,7 @@ TEST_F(CallAuditTest, TellsWhoChangedWhatThroughTheApiButNotWhatWasInIt) {
     EXPECT_THAT(
         text,
         AllOf(
-            HasSubstr(R"("what":"api_request","who":"token","source":"192.0.2.7","call":"4f1c",)"
+            HasSubstr(R"("what":"api_request","who":"admin","source":"192.0.2.7","call":"4f1c",)"
                       R"("request":"POST /api/v1/calls/4f1c/transfer","status":"200")"),
             Not(HasSubstr("GET")),
             Not(HasSubstr("s3cret")),
@@ -113,9 +122,23 @@ TEST_F(CallAuditTest, TellsWhoChangedWhatThroughTheApiButNotWhatWasInIt) {
     );
 }
 
+TEST_F(CallAuditTest, TellsTheRoleOfTheTokenAlsoOfWhoWasRefused) {
+    const auto text = audit_of([this](audit::Log& log) {
+        request(log, "POST", "/api/v1/drain", 403, 1, "watch");
+        access.set_tokens({});
+        request(log, "POST", "/api/v1/drain", 403, 1, "watch");
+    });
+    EXPECT_THAT(text, HasSubstr(R"("what":"access_refused","who":"watcher","source":"192.0.2.7")"));
+    EXPECT_THAT(text, HasSubstr(R"("what":"access_refused","who":"unknown","source":"192.0.2.7")"));
+    net::HttpRequest here;
+    here.peer_is_loopback = true;
+    EXPECT_EQ(access.who(here), "local");
+}
+
 TEST_F(CallAuditTest, AFloodOfRefusalsIsToldInAFewRecords) {
-    const auto text =
-        audit_of([this](audit::Log& log) { request(log, "GET", "/api/v1/calls", 401, 200); });
+    const auto text = audit_of([this](audit::Log& log) {
+        request(log, "GET", "/api/v1/calls", 401, 200, "guessed");
+    });
     const auto records = std::count(text.begin(), text.end(), '\n');
     EXPECT_GE(records, 1);
     EXPECT_LE(records, 100);
