@@ -62,6 +62,8 @@ constexpr milliseconds recording_time = 10s;
 /// Services that answer their first probe within this are known when we say that we are ready; the
 /// start waits no longer.
 constexpr Clock::duration usual_answer = 100ms;
+/// Engines in this process load what they need meanwhile: some 20 ms, a large model seconds.
+constexpr Clock::duration own_engines = 10s;
 /// The report at start waits so long for the others.
 constexpr Clock::duration slow_answer = 1s;
 
@@ -460,6 +462,7 @@ void Server::start() {
         throw;
     }
     parts.running = true;
+    engines->health.wait_for_own_engines(own_engines);
     engines->health.wait_for_first_answers(usual_answer);
     parts.begin_chores();
 }
@@ -587,6 +590,7 @@ void Server::reload(const config::Loaded& fresh) {
     if (new_engines) {
         engines = parts.make_engines(fresh.config);
         engines->health.start();
+        engines->health.wait_for_own_engines(own_engines);
     }
     if (new_engines || plan.calls) {
         parts.manager.adopt(fresh.config.pipeline, parts.services_of(*engines), engines);

@@ -15,6 +15,12 @@
 
 namespace oavc::services {
 
+namespace {
+
+bool is_own(const Watched& watched) { return watched.provider->identity().where.empty(); }
+
+}  // namespace
+
 HealthMonitor::HealthMonitor(
     std::vector<Watched> providers, milliseconds interval, async::Shard& shard, log::Logger log
 )
@@ -25,8 +31,10 @@ HealthMonitor::HealthMonitor(
           shard.executor(),
           [this](std::exception_ptr) { log_.error("a health probe failed in a way of its own"); }},
       unknown_{providers.size()} {
-    for (auto& provider : providers)
+    for (auto& provider : providers) {
+        unknown_own_ += is_own(provider) ? 1 : 0;
         entries_.push_back({.watched = std::move(provider)});
+    }
 }
 
 void HealthMonitor::start() {
@@ -44,6 +52,11 @@ void HealthMonitor::stop() {
 bool HealthMonitor::wait_for_first_answers(Clock::duration limit) {
     std::unique_lock lock{mutex_};
     return first_answer_.wait_for(lock, limit, [this] { return unknown_ == 0; });
+}
+
+bool HealthMonitor::wait_for_own_engines(Clock::duration limit) {
+    std::unique_lock lock{mutex_};
+    return first_answer_.wait_for(lock, limit, [this] { return unknown_own_ == 0; });
 }
 
 asio::awaitable<void> HealthMonitor::watch() {
@@ -108,6 +121,7 @@ asio::awaitable<void> HealthMonitor::probe(std::size_t index) {
     entry.first_done = true;
     const std::lock_guard lock{mutex_};
     --unknown_;
+    if (is_own(entry.watched)) --unknown_own_;
     first_answer_.notify_all();
 }
 

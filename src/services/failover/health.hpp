@@ -50,6 +50,8 @@ public:
     /// Waits until every provider answered its first probe or failed it; false when `limit` passed
     /// before. Thread: any but the shard's.
     bool wait_for_first_answers(Clock::duration limit);
+    /// The same for those inside this process: they load what they need, and then they are ready.
+    bool wait_for_own_engines(Clock::duration limit);
 
     /// In the order of configuration. Thread: any.
     std::vector<Provider::Snapshot> snapshot() const;
@@ -78,7 +80,8 @@ private:
     // Shared with who waits for the first answers.
     std::mutex mutex_;
     std::condition_variable first_answer_;
-    std::size_t unknown_;  ///< providers whose first probe has not ended
+    std::size_t unknown_;         ///< providers whose first probe has not ended
+    std::size_t unknown_own_{0};  ///< of these: inside this process
 };
 
 /// One line for a person: "stt  vosk ws://vosk:2700: answers (12 ms)".

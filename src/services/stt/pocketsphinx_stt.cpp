@@ -1,6 +1,7 @@
 #include "services/stt/pocketsphinx_stt.hpp"
 
 #include "async/mailbox.hpp"
+#include "async/signal.hpp"
 #include "observability/log.hpp"
 #include "services/detail/shard_link.hpp"
 #include "services/detail/stream_error.hpp"
@@ -9,14 +10,11 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <deque>
 #include <functional>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
 #include <thread>
 #include <utility>
 
@@ -398,6 +396,7 @@ PocketSphinxStt::PocketSphinxStt(
 )
     : workers_{workers},
       stats_{std::make_shared<Stats>()},
+      model_dir_{config.model_dir},
       max_backlog_{
           samples_in(milliseconds{std::max<std::size_t>(config.max_backlog_ms, 100)}, wideband)},
       capabilities_{.input_rate = wideband, .interim_results = true, .endpointing = false} {
@@ -406,15 +405,6 @@ PocketSphinxStt::PocketSphinxStt(
         max_decoders = model->is_general() ? general_decoders : decoders_for_this_machine();
     }
     decoders_ = std::make_shared<DecoderPool>(std::move(model), max_decoders);
-    auto first = decoders_->try_take();
-    if (!first) {
-        throw std::runtime_error{fmt::format(
-            "[stt.pocketsphinx] model_dir: the model in '{}' cannot be loaded: install the Debian "
-            "package pocketsphinx-en-us or set model_dir",
-            config.model_dir
-        )};
-    }
-    decoders_->give_back(std::move(*first));
 }
 
 PocketSphinxStt::~PocketSphinxStt() = default;
@@ -435,6 +425,53 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> PocketSphinxStt::open(
     std::unique_ptr<SttStream> stream =
         std::make_unique<Stream>(shard, workers_, decoders_, stats_, max_backlog_);
     co_return stream;
+}
+
+namespace {
+
+/// The way of the first decoder's outcome back to the shard.
+struct FirstDecoder {
+    explicit FirstDecoder(async::Shard& shard)
+        : link{std::make_shared<ShardLink>(shard)}, changed{shard.executor()} {}
+    FirstDecoder(const FirstDecoder&) = delete;
+    FirstDecoder& operator=(const FirstDecoder&) = delete;
+    ~FirstDecoder() { link->cut(); }
+
+    const std::shared_ptr<ShardLink> link;
+    async::Signal changed;
+    std::optional<error_code> outcome;
+};
+
+}  // namespace
+
+asio::awaitable<Result<void>> PocketSphinxStt::probe(async::Shard& shard) {
+    if (decoders_->made() > 0) co_return Result<void>{};
+    const auto first = std::make_shared<FirstDecoder>(shard);
+    auto job = [decoders = decoders_, link = first->link, weak = std::weak_ptr{first}] {
+        auto made = decoders->try_take();
+        const error_code error = made ? error_code{} : made.error();
+        if (made && *made) decoders->give_back(std::move(*made));
+        link->post([weak, error] {
+            const auto waiting = weak.lock();
+            if (!waiting) return;
+            waiting->outcome = error;
+            waiting->changed.notify();
+        });
+    };
+    if (!workers_.try_submit(std::move(job))) co_return make_error_code(ServiceErrc::overloaded);
+    while (!first->outcome) {
+        const bool go_on = co_await first->changed.wait();
+        if (!go_on) co_return make_error_code(ServiceErrc::cancelled);
+    }
+    if (!*first->outcome) co_return Result<void>{};
+    if (!told_.exchange(true)) {
+        log::Logger{}.error(
+            "pocketsphinx cannot load its model: install the Debian package pocketsphinx-en-us or "
+            "set [stt.pocketsphinx] model_dir",
+            log::kv("model_dir", model_dir_)
+        );
+    }
+    co_return *first->outcome;
 }
 
 std::size_t PocketSphinxStt::decoders() const { return decoders_->made(); }

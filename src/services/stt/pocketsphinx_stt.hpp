@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <string>
 
 namespace oavc::services {
 
@@ -27,9 +28,8 @@ public:
         std::atomic<std::uint64_t> delayed_jobs{0};     ///< the worker pool was full: tried again
     };
 
-    /// `max_decoders` 0: as many as this machine's cores can keep up with. Makes the first one, so
-    /// that a broken model is noticed at start-up: throws std::runtime_error with a sentence for
-    /// the operator. `workers` must outlive the service and its streams.
+    /// `max_decoders` 0: as many as this machine's cores can keep up with. `workers` must outlive
+    /// the service and its streams.
     PocketSphinxStt(
         std::shared_ptr<const SphinxModel> model,
         const PocketSphinxConfig& config,
@@ -43,6 +43,9 @@ public:
     asio::awaitable<Result<std::unique_ptr<SttStream>>> open(
         async::Shard& shard, SttOptions options
     ) override;
+    /// Makes the first decoder, on a worker, if there is none: start-up does not wait for it, and
+    /// until then, or when the model is broken, nobody says that we are ready.
+    asio::awaitable<Result<void>> probe(async::Shard& shard) override;
     std::vector<metrics::Count> counts() const override;
 
     const Stats& stats() const noexcept { return *stats_; }
@@ -52,6 +55,8 @@ private:
     async::WorkerPool& workers_;
     std::shared_ptr<DecoderPool> decoders_;  ///< shared with utterances still being decoded
     std::shared_ptr<Stats> stats_;           ///< likewise
+    const std::string model_dir_;            ///< for who reads the log
+    std::atomic<bool> told_{false};          ///< that the model is broken
     const std::size_t max_backlog_;          ///< samples
     SttCapabilities capabilities_;
 };

@@ -152,6 +152,17 @@ TEST(BigramModel, LeavesRoomForWhatWasNeverSaid) {
     EXPECT_THAT(arpa, HasSubstr("-99.0000 <s>"));
 }
 
+TEST(PocketSphinxStt, TheFirstDecoderIsMadeByTheFirstProbeAndNotByTheStart) {
+    async::Shard shard{0};
+    async::WorkerPool workers{1, 16};
+    const auto stt = make_stt(workers);
+    EXPECT_EQ(stt->decoders(), 0u);
+    for (int i = 0; i < 2; ++i) {
+        EXPECT_TRUE(test::result_of(shard, stt->probe(shard)));
+        EXPECT_EQ(stt->decoders(), 1u);
+    }
+}
+
 TEST(PocketSphinxStt, StreamsInterimsAndExactlyOneFinalPerUtterance) {
     async::WorkerPool workers{2, 64};
     async::Shard shard{0};

@@ -111,6 +111,24 @@ TEST_F(HealthTest, NothingIsKnownBeforeTheFirstAnswer) {
     EXPECT_TRUE(health.usable());
 }
 
+TEST_F(HealthTest, EnginesInThisProcessAreWaitedForAndNobodyElse) {
+    Server own{ServiceKind::stt, "own", false, ""};
+    own.frozen = true;
+    llm.frozen = true;
+    shard.start();
+    std::vector<Watched> both{own.watched(), llm.watched()};
+    monitor.emplace(std::move(both), 60s, shard, log::Logger{});
+    monitor->start();
+    EXPECT_FALSE(monitor->wait_for_own_engines(50ms));
+    own.frozen = false;
+    EXPECT_TRUE(monitor->wait_for_own_engines(30s));
+    EXPECT_FALSE(monitor->wait_for_first_answers(0ms));
+    llm.frozen = false;
+    EXPECT_TRUE(monitor->wait_for_first_answers(30s));
+    monitor->stop();
+    monitor.reset();
+}
+
 TEST_F(HealthTest, ABrokenProviderThatAnswersAgainMayBeTriedBeforeItsTime) {
     llm.down = true;
     auto& health = start(20ms);
