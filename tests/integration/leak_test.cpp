@@ -6,6 +6,7 @@
 #include "media/level.hpp"
 #include "media/wav.hpp"
 #include "pipeline/sealed_recording.hpp"
+#include "support/fake_collector.hpp"
 #include "support/fake_ollama.hpp"
 #include "support/fake_vosk.hpp"
 #include "support/http.hpp"
@@ -21,6 +22,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <regex>
 #include <span>
 #include <string>
 #include <string_view>
@@ -142,6 +144,7 @@ TEST(Leaks, NothingOfAWholeCallHasTheCallersNumbers) {
          "Your identity number is ",
          "38472615972."}
     );
+    const test::FakeCollector collector;
     const std::string ini =
         "[telephony]\nprovider = twilio\n[telephony.twilio]\n"
         "auth_token = for-tests-only\n[api]\nhost = 127.0.0.1\n"
@@ -150,7 +153,8 @@ TEST(Leaks, NothingOfAWholeCallHasTheCallersNumbers) {
         "\n[tts]\nprovider = flite\n[agent]\ngreeting = Hello.\nrecord = yes\n"
         "[logging]\nlevel = debug\nformat = json\nshow_personal_data = yes\n"
         "file = " +
-        folder.file("log") + "\n[security]\naudit_file = " + folder.file("audit.jsonl") +
+        folder.file("log") + "\n[tracing]\nendpoint = " + collector.url() +
+        "\n[security]\naudit_file = " + folder.file("audit.jsonl") +
         "\n[recording]\nfolder = " + folder.file("recordings") + "\nkey = " + std::string(64, '5') +
         "\n";
     std::ofstream{folder.file("leak.ini")} << ini;
@@ -187,6 +191,10 @@ TEST(Leaks, NothingOfAWholeCallHasTheCallersNumbers) {
             collect_texts(json::parse(answer), texts);
         }
     }
+    ASSERT_TRUE(collector.wait_for_spans(1));  // what waited was sent before the server was gone
+    std::string traces;
+    for (const auto& request : collector.requests())
+        traces += std::regex_replace(request.body, std::regex{R"(UnixNano":"\d+")"}, "");
     log::configure({});
     const auto log = read_file(folder.file("log"));
     const auto audit = read_file(folder.file("audit.jsonl"));
@@ -197,6 +205,8 @@ TEST(Leaks, NothingOfAWholeCallHasTheCallersNumbers) {
     EXPECT_THAT(outputs, HasSubstr("I have noted card [card]"));
     EXPECT_THAT(audit, HasSubstr(R"("what":"call_started","who":"caller","source":"twilio")"));
     EXPECT_THAT(audit, HasSubstr("recording_stored"));
+    for (const auto* const span : {"call", "turn", "stt", "llm", "tts"})
+        EXPECT_THAT(traces, HasSubstr("\"name\":\"" + std::string{span} + "\""));
     ASSERT_THAT(texts, Not(IsEmpty()));
 
     // He speaks for two seconds at least, and all of it is his card's number, says the recogniser.
@@ -208,6 +218,7 @@ TEST(Leaks, NothingOfAWholeCallHasTheCallersNumbers) {
     EXPECT_THAT(leaks(outputs), IsEmpty()) << outputs;
     EXPECT_THAT(leaks(log), IsEmpty());
     EXPECT_THAT(leaks(audit), IsEmpty());
+    EXPECT_THAT(leaks(traces), IsEmpty());
     for (const auto& text : texts)
         EXPECT_EQ(text.find_first_of("0123456789"), std::string::npos) << text;
     EXPECT_THAT(leaks(std::string{said}), Not(IsEmpty())) << "the scan finds what is there";
