@@ -69,8 +69,8 @@ Telemetry::Telemetry(metrics::Registry& registry, const trace::Tracer* tracer) :
         for (std::size_t k = 0; k < media_names.size(); ++k) {
             carrier.media[k] = registry.counter(
                 "oavc_media_packets_total",
-                "RTP packets, or Twilio's messages, of calls that have ended, by what became of "
-                "them.",
+                "RTP packets, or Twilio's messages, by what became of them; running calls' are "
+                "five seconds old at most.",
                 {{"via", via}, {"event", media_names[k]}}
             );
         }
@@ -166,6 +166,24 @@ void CallTelemetry::on_answered(TimePoint now) {
     carrier_->setup.observe(seconds(now - began_));
 }
 
+void CallTelemetry::on_media(const transports::MediaStats& media) {
+    if (telemetry_ == nullptr) return;
+    const std::array counted{
+        media.received,
+        media.lost,
+        media.concealed,
+        media.late,
+        media.rejected,
+        media.sent,
+        media.dropped};
+    for (std::size_t i = 0; i < counted.size(); ++i) {
+        // A packet that was lost may come yet: then there are fewer, and counters know no less.
+        if (counted[i] <= told_[i]) continue;
+        carrier_->media[i].add(static_cast<double>(counted[i] - told_[i]));
+        told_[i] = counted[i];
+    }
+}
+
 void CallTelemetry::on_ended(
     transports::EndReason reason, const transports::MediaStats& media, TimePoint now
 ) {
@@ -175,16 +193,7 @@ void CallTelemetry::on_ended(
     );
     (call_.outgoing ? carrier_->ended_out : carrier_->ended_in).at(outcome).add();
     if (answered_) carrier_->duration.observe(seconds(now - *answered_));
-    const std::array counted{
-        media.received,
-        media.lost,
-        media.concealed,
-        media.late,
-        media.rejected,
-        media.sent,
-        media.dropped};
-    for (std::size_t i = 0; i < counted.size(); ++i)
-        carrier_->media[i].add(static_cast<double>(counted[i]));
+    on_media(media);
     if (media.mos > 0) {  // RTP came
         const auto expected = static_cast<double>(media.received + media.lost);
         if (expected > 0) telemetry_->loss_.observe(static_cast<double>(media.lost) / expected);

@@ -49,13 +49,15 @@ private:
         transports::EndReason::refused};
     using ByOutcome = std::array<metrics::Counter, outcomes.size()>;
 
+    static constexpr std::size_t media_events = 7;
+
     /// Of the calls of one carrier.
     struct Carrier {
         ByOutcome ended_in;
         ByOutcome ended_out;
         metrics::Histogram setup;
         metrics::Histogram duration;
-        std::array<metrics::Counter, 7> media;  ///< as MediaStats has them
+        std::array<metrics::Counter, media_events> media;  ///< as MediaStats has them
     };
     const trace::Tracer* const tracer_;
     std::array<Carrier, carriers.size()> carriers_;
@@ -72,7 +74,7 @@ private:
 
 /// One call as its numbers and its spans tell it, from the same stamps: call → turn → stt, llm,
 /// tts. Owner: the Session. Thread: its shard. Nothing of it is for the per-packet path: what
-/// happens per packet is counted by the transport and taken over when the call ends.
+/// happens per packet is counted by the transport and taken over now and then, and at the end.
 class CallTelemetry {
 public:
     /// `telemetry` may be null. `now` is the media clock. All outlive the call.
@@ -91,6 +93,10 @@ public:
 
     void on_started(const SessionId& session, std::string_view agent, TimePoint now);
     void on_answered(TimePoint now);
+    /// How often on_media() makes sense: metrics are read about as often.
+    static constexpr Clock::duration media_period = std::chrono::seconds{5};
+    /// What the transport has counted since the call began.
+    void on_media(const transports::MediaStats& media);
     void on_ended(transports::EndReason reason, const transports::MediaStats& media, TimePoint now);
 
     // A turn: from the caller's first sound to the end of our answer.
@@ -149,6 +155,8 @@ private:
     const Telemetry::Carrier* const carrier_;
     TimePoint began_{};
     std::optional<TimePoint> answered_;
+    /// What of the call's packets is in the metrics; as Telemetry::Carrier::media has them.
+    std::array<std::uint64_t, Telemetry::media_events> told_{};
     // The trace. Invalid: there is none.
     trace::Context context_;
     trace::SpanId parent_{};

@@ -344,6 +344,10 @@ void Session::on_tick(TimePoint now) noexcept {
         tasks_.spawn(leave());
     }
     if (now - began_ >= context_.config.limits.max_call_duration) machine_->say_goodbye(now);
+    if (now >= tell_media_at_) {
+        tell_media_at_ = now + CallTelemetry::media_period;
+        telemetry_.on_media(transport_->stats());
+    }
     if (const auto entry = collector_.poll(now)) keyed(*entry, now);
     // Whoever looks for his card's number is not asked whether he is there.
     if (collector_.waiting()) machine_->on_activity(now);

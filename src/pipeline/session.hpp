@@ -170,6 +170,7 @@ private:
     async::TaskGroup tasks_;
     // State.
     TimePoint began_{};
+    TimePoint tell_media_at_{};              ///< the metrics are told of our packets next
     TimePoint onset_{};                      ///< of the caller's latest speech
     std::optional<TimePoint> number_since_;  ///< speech that may be part of a card's number
     TimePoint last_voiced_{};

@@ -46,6 +46,7 @@ struct FakeCall {
     bool never_confirm{false};  ///< the carrier never says that it has played what it has
     /// Frames that the carrier takes ahead of the caller's ear (Twilio); 0: one per tick (RTP).
     std::size_t carrier_buffer{0};
+    MediaStats stats;
 
     // What happened.
     bool connected{false};
@@ -176,7 +177,7 @@ public:
         call_.pressed += digits;
         co_return Result<void>{};
     }
-    MediaStats stats() const noexcept override { return {}; }
+    MediaStats stats() const noexcept override { return call_.stats; }
 
 private:
     asio::awaitable<bool> permitted() {

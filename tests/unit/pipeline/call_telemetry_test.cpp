@@ -76,6 +76,23 @@ TEST_F(CallTelemetryTest, ACallIsCountedByCarrierDirectionAndOutcome) {
         EXPECT_THAT(text, HasSubstr(line));
 }
 
+TEST_F(CallTelemetryTest, PacketsOfARunningCallAreCountedOnceAlsoWhenALostOneComesLate) {
+    CallTelemetry one{&telemetry, call, now};
+    one.on_started({"c-1"}, "front", t0);
+    transports::MediaStats media;
+    media.received = 240;
+    media.lost = 10;
+    one.on_media(media);
+    media.received = 480;
+    media.lost = 8;
+    one.on_media(media);
+    EXPECT_THAT(registry.text(), HasSubstr(R"({event="received",via="sip"} 480)"));
+    EXPECT_THAT(registry.text(), HasSubstr(R"({event="lost",via="sip"} 10)"));
+    one.on_ended(EndReason::caller_hung_up, over_rtp(), t0 + 20s);
+    EXPECT_THAT(registry.text(), HasSubstr(R"({event="received",via="sip"} 980)"));
+    EXPECT_THAT(registry.text(), HasSubstr(R"({event="lost",via="sip"} 20)"));
+}
+
 TEST_F(CallTelemetryTest, HowLongACalleesTelephoneRingsIsNotOurSetup) {
     call.outgoing = true;
     CallTelemetry one{&telemetry, call, now};

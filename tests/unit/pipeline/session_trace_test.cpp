@@ -134,6 +134,18 @@ TEST_F(SessionTraceTest, WhatOneCallWasToldTheNextIsToldWithoutSynthesis) {
     }
 }
 
+TEST_F(SessionTraceTest, PacketsAreCountedWhileTheCallRuns) {
+    start();
+    run(100ms);
+    call.stats.received = 250;
+    run(5s);
+    EXPECT_THAT(
+        metrics(), HasSubstr(R"(oavc_media_packets_total{event="received",via="other"} 250)")
+    );
+    call.finish(EndReason::caller_hung_up);
+    run(100ms);
+}
+
 TEST_F(SessionTraceTest, AFailedModelIsSeenInTheTrace) {
     llm.reply_then_fail({}, services::ServiceErrc::timed_out);
     start();
