@@ -1,10 +1,12 @@
 #include "caller/bench/carriers.hpp"
 
 #include "caller/bench/opensips_crowd.hpp"
+#include "caller/bench/twilio_crowd.hpp"
 
 #include <fmt/format.h>
 
 #include <stdexcept>
+#include <utility>
 
 namespace oavc::caller::bench {
 
@@ -13,6 +15,12 @@ std::unique_ptr<Carrier> make_carrier(const Reach& reach) {
         OpensipsCrowd::Config config;
         config.mi_port = reach.mi_port;
         return std::make_unique<OpensipsCrowd>(config, reach.phones);
+    }
+    if (reach.via == "twilio") {
+        TwilioCrowd::Config config;
+        config.url = reach.url;
+        config.auth_token = reach.auth_token;
+        return std::make_unique<TwilioCrowd>(std::move(config), reach.phones);
     }
     throw std::runtime_error{fmt::format("no crowd plays '{}'", reach.via)};
 }
