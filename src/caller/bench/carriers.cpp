@@ -1,6 +1,7 @@
 #include "caller/bench/carriers.hpp"
 
 #include "caller/bench/opensips_crowd.hpp"
+#include "caller/bench/sip_crowd.hpp"
 #include "caller/bench/twilio_crowd.hpp"
 
 #include <fmt/format.h>
@@ -21,6 +22,12 @@ std::unique_ptr<Carrier> make_carrier(const Reach& reach) {
         config.url = reach.url;
         config.auth_token = reach.auth_token;
         return std::make_unique<TwilioCrowd>(std::move(config), reach.phones);
+    }
+    if (reach.via == "sip") {
+        if (reach.sip_port == 0) throw std::runtime_error{"--attach plays opensips or twilio"};
+        SipCrowd::Config config;
+        config.server_port = reach.sip_port;
+        return std::make_unique<SipCrowd>(std::move(config), reach.phones);
     }
     throw std::runtime_error{fmt::format("no crowd plays '{}'", reach.via)};
 }
