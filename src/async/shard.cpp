@@ -40,20 +40,21 @@ bool Shard::on_thread() const noexcept {
 void Shard::add_tick(TickClient& client) noexcept {
     if (ticks_.empty()) ticks_.restart(Clock::now());
     ticks_.add(client);
-    if (!timer_armed_) arm_timer();
+    if (!timer_armed_ || ticks_.next_deadline() < timer_.expiry()) arm_timer();
 }
 
 void Shard::remove_tick(TickClient& client) noexcept {
     ticks_.remove(client);
-    // An armed timer with nobody to call would keep drain_and_join waiting for one phase only.
+    // An armed timer with nobody to call would keep drain_and_join waiting for one frame time only.
 }
 
 void Shard::arm_timer() noexcept {
     timer_armed_ = true;
     timer_.expires_at(ticks_.next_deadline());
     timer_.async_wait([this](const boost::system::error_code& error) {
+        if (error) return;  // armed anew for an earlier deadline
         timer_armed_ = false;
-        if (error || ticks_.empty()) return;
+        if (ticks_.empty()) return;
         ticks_.advance(Clock::now());
         if (!ticks_.empty()) arm_timer();
     });

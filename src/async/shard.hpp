@@ -50,6 +50,8 @@ public:
     /// Starts calling `client` every 20 ms. Thread: the shard's.
     void add_tick(TickClient& client) noexcept;
     void remove_tick(TickClient& client) noexcept;
+    /// As TickWheel::move.
+    void move_tick(TickClient& client, std::size_t steps) noexcept { ticks_.move(client, steps); }
     const TickWheel& ticks() const noexcept { return ticks_; }
 
 private:

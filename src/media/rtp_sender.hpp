@@ -103,6 +103,11 @@ public:
 
     Ssrc ssrc() const noexcept { return config_.start.ssrc; }
     milliseconds ptime() const noexcept { return config_.ptime; }
+    /// Deadlines come later by `by` from the next one on, or earlier: the frames stay contiguous.
+    void shift(Clock::duration by) noexcept {
+        if (epoch_) *epoch_ += by;
+    }
+
     const Stats& stats() const noexcept { return stats_; }
 
     /// What the next RTCP SR says; nothing before the first packet. `wall`: the same instant as

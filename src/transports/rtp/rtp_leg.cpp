@@ -195,7 +195,9 @@ void RtpLeg::receive(TimePoint now) noexcept {
         const auto datagram = ports_.rtp.receive(buffer);
         if (!datagram) return;
         const auto arrived = arrivals_.at(datagram->at, now);
-        if (on_rtp(*datagram, arrived) && now - arrived < fresh) return;
+        if (!on_rtp(*datagram, arrived)) continue;
+        alignment_.on_packet(arrived, now);
+        if (now - arrived < fresh) return;
     }
 }
 
@@ -280,6 +282,7 @@ void RtpLeg::on_frame(media::FrameView frame, TimePoint arrived, bool concealed)
 void RtpLeg::on_digit(char digit) noexcept { observer_.on_rtp_digit(digit); }
 
 void RtpLeg::on_tick(TimePoint now) noexcept {
+    if (std::exchange(pause_, false)) return;
     receive(now);
     if (--ticks_to_reports_ < 0) {
         ticks_to_reports_ = report_ticks - 1;
@@ -293,6 +296,16 @@ void RtpLeg::on_tick(TimePoint now) noexcept {
     send_frame(now);
     if (now >= rtcp_->next_deadline()) send_report(now, false);
     check_timeout(now);
+    if (sink_ != nullptr && alignment_.is_due()) align();
+}
+
+/// Moves the tick behind the packets that it reads.
+void RtpLeg::align() noexcept {
+    const auto move = alignment_.decide(shard_.ticks().rooms(*this));
+    if (!move) return;
+    shard_.move_tick(*this, move->phases);
+    pause_ = move->pause;
+    sender_->shift(move->shift());
 }
 
 std::size_t RtpLeg::send_room() const noexcept {

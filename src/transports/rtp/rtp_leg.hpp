@@ -14,6 +14,7 @@
 #include "transports/rtp/frame_converter.hpp"
 #include "transports/rtp/rtp_ports.hpp"
 #include "transports/rtp/srtp_session.hpp"
+#include "transports/rtp/tick_alignment.hpp"
 #include "transports/transport.hpp"
 
 #include <array>
@@ -108,6 +109,7 @@ private:
     void on_digit(char digit) noexcept override;
     void receive(TimePoint now) noexcept;
     void receive_reports(TimePoint now) noexcept;
+    void align() noexcept;
     bool on_rtp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
     void on_rtcp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
     void pin(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
@@ -141,6 +143,8 @@ private:
     MediaSink* sink_{nullptr};
     bool attached_before_{false};
     ArrivalClock arrivals_;
+    TickAlignment alignment_;
+    bool pause_{false};                       ///< the next tick is left out
     int ticks_to_reports_{0};                 ///< until RTCP is looked for again
     std::optional<net::UdpEndpoint> stated_;  ///< in the caller's SDP
     std::optional<net::UdpEndpoint> remote_;

@@ -9,10 +9,13 @@
 #include "support/opensips_capture.hpp"
 #include "support/rtp_pair.hpp"
 
+#include <boost/asio/steady_timer.hpp>
+
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -77,8 +80,16 @@ struct Session final : MediaSink, RtpLeg::Observer {
     std::string digits;
     std::array<media::Sample, 160> speech{};
 
-    void on_frame(media::FrameView, TimePoint, bool) noexcept override { ++frames; }
-    void on_tick(TimePoint) noexcept override {
+    TimePoint arrived{};
+    std::vector<Clock::duration> waits;
+    Session() { waits.reserve(1'000); }
+
+    void on_frame(media::FrameView, TimePoint at, bool concealed) noexcept override {
+        ++frames;
+        if (!concealed) arrived = at;
+    }
+    void on_tick(TimePoint now) noexcept override {
+        if (arrived != TimePoint{}) waits.push_back(now - std::exchange(arrived, TimePoint{}));
         while (leg->send_room() > 0)
             leg->send_audio({speech, narrowband});
         if (++ticks >= stop_after) shard->context().stop();
@@ -277,6 +288,51 @@ TEST_F(RtpLegTest, HearsKeysInTheAudioWhereThereIsNoOtherWay) {
     EXPECT_EQ(session.digits, "");
     press(false);
     EXPECT_EQ(session.digits, "7");
+    leg->detach();
+}
+
+/// The caller's packets come on deadlines of their own, right behind those of the leg's first tick.
+TEST_F(RtpLegTest, APacketHardlyWaitsForItsTickOnceThatIsAligned) {
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    boost::asio::steady_timer timer{shard.context(), shard.ticks().next_deadline() + 1ms};
+    std::function<void()> speak = [&] {
+        timer.async_wait([&](const boost::system::error_code& error) {
+            if (error) return;
+            peer.send(packet(sent++), leg->port());
+            timer.expires_at(timer.expiry() + 20ms);
+            speak();
+        });
+    };
+    speak();
+    // A busy machine makes its own jitter, so that the first decision need not be the best.
+    const auto usual_wait = [&] {
+        const auto middle = session.waits.end() - 15;
+        std::nth_element(session.waits.end() - 30, middle, session.waits.end());
+        return *middle;
+    };
+    std::optional<media::RtpPacketView> before;
+    Clock::duration wait{};
+    for (int tries = 0; tries < 20; ++tries) {
+        run_ticks(50);
+        ASSERT_GE(session.waits.size(), 30u);
+        wait = usual_wait();
+        // What we send is one stream all the same: no number is left out, and frames stay whole.
+        for (auto got = peer.receive(0ms); got; got = peer.receive(0ms)) {
+            const auto now = media::parse_rtp(as_bytes(got->datagram));
+            ASSERT_TRUE(now.has_value());
+            if (before) {
+                const int step = now->sequence_number - before->sequence_number;
+                EXPECT_EQ(static_cast<std::uint16_t>(step), 1);
+                EXPECT_EQ((now->timestamp.value - before->timestamp.value) % 160, 0u);
+            }
+            before = *now;
+        }
+        if (wait < 10ms) break;
+    }
+    EXPECT_LT(
+        wait, 10ms
+    ) << "of 19 ms at first; how little of it, TickAlignment says without a load";
     leg->detach();
 }
 
