@@ -243,6 +243,7 @@ FrameBytes LoadCall::speech(TimePoint now, Figures& figures) noexcept {
 LoadCall::Tick LoadCall::tick(TimePoint now, Figures& figures) noexcept {
     const Habits& habits = script_->habits();
     const auto age = now - answered_;
+    if (habits.abrupt && age >= length_) return {script_->pause(pause_), false, true};
     if (interrupting_) watch_interruption(now, figures);
     switch (state_) {
         case State::waiting: {

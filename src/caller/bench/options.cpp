@@ -293,7 +293,8 @@ ParsedOptions parse_options(std::span<const std::string_view> arguments) {
     }
     parsed.error = contradiction(options);
     using Mode = Options::Mode;
-    if (!options.given_length && (options.mode == Mode::storm || options.mode == Mode::churn)) {
+    options.habits.abrupt = options.mode == Mode::storm || options.mode == Mode::churn;
+    if (!options.given_length && options.habits.abrupt) {
         options.habits.shortest_call = options.mode == Mode::storm ? 4s : 500ms;
         options.habits.longest_call = options.mode == Mode::storm ? 6s : 1500ms;
     }

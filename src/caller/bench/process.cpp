@@ -92,6 +92,13 @@ bool pin_to(const std::vector<int>& cores) {
     return ::sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
+Urgent::Urgent() noexcept : usual_{::getpriority(PRIO_PROCESS, 0)} {
+    constexpr int urgent = -15;
+    ::setpriority(PRIO_PROCESS, 0, urgent);
+}
+
+Urgent::~Urgent() { ::setpriority(PRIO_PROCESS, 0, usual_); }
+
 ProcessMeter::ProcessMeter(pid_t pid) : pid_{pid} {
     if (!look()) {
         throw std::runtime_error{fmt::format(

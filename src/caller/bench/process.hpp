@@ -18,6 +18,19 @@ std::vector<int> allowed_cores();
 /// This thread runs on these alone from now on. False: the kernel said no.
 bool pin_to(const std::vector<int>& cores);
 
+/// This thread goes before others that want its core, where we may say so (root), so that other
+/// work on the machine does not make it late. Until it goes out of scope.
+class Urgent {
+public:
+    Urgent() noexcept;
+    ~Urgent();
+    Urgent(const Urgent&) = delete;
+    Urgent& operator=(const Urgent&) = delete;
+
+private:
+    int usual_{0};
+};
+
 /// What a process of this machine uses (proc(5), its CPU clock).
 class ProcessMeter {
 public:

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 #include <stdexcept>
 #include <utility>
 
@@ -32,8 +33,8 @@ std::size_t phones_for(const Options& o) {
             return o.overload ? 2 * o.calls : o.calls;
         case Options::Mode::storm:
         case Options::Mode::churn:
-            // Calls last until it is their turn to hang up: some seconds more than their length.
-            return static_cast<std::size_t>(o.calls_per_second * (length + 8)) + spare_phones;
+            // Calls that are still being set up or taken down come on top.
+            return static_cast<std::size_t>(o.calls_per_second * (length + 2)) + spare_phones;
     }
     return 0;
 }
@@ -108,11 +109,12 @@ public:
             server_ = std::make_unique<LoadServer>(std::move(plan), folder_.path());
             pid = server_->process().pid();
         }
+        urgent_.emplace();  // not before: the server would inherit it
         engine_ = std::make_unique<Engine>(*carrier_, script, phones, options.seed);
         hook_(engine_.get());
         observer_.on_phase(fmt::format("waiting for the {}", what_));
-        wait_until_ready();
         meter_ = std::make_unique<ProcessMeter>(pid);
+        wait_until_ready();
         // What a server does once, such as loading a voice, is over when the first call is.
         engine_->run(500ms);
         if (const auto use = meter_->window()) idle_bytes_ = use->resident_bytes;
@@ -226,6 +228,7 @@ private:
     std::unique_ptr<LoadServer> server_;
     std::unique_ptr<Engine> engine_;
     std::unique_ptr<ProcessMeter> meter_;
+    std::optional<Urgent> urgent_;
     // State.
     std::uint64_t idle_bytes_{0};
     bool placing_{false};  ///< the engine's window shows the calls that were placed for a step

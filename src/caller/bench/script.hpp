@@ -39,6 +39,8 @@ struct Habits {
     milliseconds reply_wait{6'000};     ///< no reply: we go on
     /// An interruption comes this long after the reply began, or up to twice that.
     milliseconds interrupt_after{700};
+    /// Hangs up when its time has come, whatever is being said.
+    bool abrupt{false};
     double noise_dbfs{-72};  ///< of the pauses; at -100 or less: digital silence
 };
 

@@ -199,12 +199,13 @@ text {{ fill: #e5e7eb; }} .label {{ fill: #9ca3af; }} .ground {{ fill: #111827; 
         const double x = x_of(static_cast<double>(*results.knee), most_calls);
         out += fmt::format(
             "<line class=\"knee\" x1=\"{0:.1f}\" x2=\"{0:.1f}\" y1=\"{1}\" y2=\"{2}\"/>\n"
-            "<text class=\"label\" x=\"{0:.1f}\" y=\"{3}\" text-anchor=\"middle\">knee: "
-            "{4}</text>\n",
+            "<text class=\"label\" x=\"{3:.1f}\" y=\"{4}\" text-anchor=\"end\">knee: "
+            "{5}</text>\n",
             x,
             top + 8,
             y + panel_height,
-            top - 2 + 4,
+            x - 6,
+            top + 22,
             *results.knee
         );
     }

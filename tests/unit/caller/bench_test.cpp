@@ -264,6 +264,19 @@ TEST(LoadCall, HangsUpAfterItsTimeAndNotInTheMiddleOfAReply) {
     EXPECT_GE(line.now, line.bot_until);
 }
 
+TEST(LoadCall, HangsUpInTheMiddleOfAWordWhereItIsAbrupt) {
+    Habits habits = habits_of_a_test();
+    habits.shortest_call = habits.longest_call = 700ms;
+    habits.abrupt = true;
+    const Script script = script_of(habits);
+    Conversation line{script};
+    const TimePoint began = line.now;
+    while (line.step()) {
+    }
+    EXPECT_LE(line.now - began, 720ms);
+    EXPECT_LT(line.now, line.bot_until);
+}
+
 TEST(LoadCall, HangsUpOnABotThatNeverStops) {
     const Script script = script_of(habits_of_a_test());
     Conversation line{script};
