@@ -40,16 +40,15 @@ test::Pcm sound(SampleRate rate) {
     return pcm;
 }
 
-void run(benchmark::State& state, const media::VadFactory& factory) {
+void run(benchmark::State& state, const media::VadFactory& factory, SampleRate rate) {
     const auto streams = static_cast<std::size_t>(state.range(0));
     const std::size_t before = heap_bytes();
     std::vector<std::unique_ptr<media::VadEngine>> engines;
     engines.reserve(streams);
     for (std::size_t i = 0; i < streams; ++i)
-        engines.push_back(factory.make());
+        engines.push_back(factory.make(rate));
     const std::size_t used = heap_bytes() - before - streams * sizeof(engines[0]);
 
-    const SampleRate rate = factory.input_rate();
     const auto pcm = sound(rate);
     const std::size_t frame = samples_in(frame_time, rate);
     const std::size_t frames = pcm.size() / frame;
@@ -80,20 +79,25 @@ std::vector<std::byte> silero_bytes() {
     return real.empty() ? test::silero_file() : test::read_bytes(real);
 }
 
-void webrtc(benchmark::State& state) { run(state, *media::make_webrtc_vad(2)); }
+void webrtc(benchmark::State& state) { run(state, *media::make_webrtc_vad(2), narrowband); }
 
-void silero(benchmark::State& state) {
+void with_silero(benchmark::State& state, media::SileroDuty duty, SampleRate rate) {
     const auto path =
         std::filesystem::temp_directory_path() / ("oavc-vad-bench-" + std::to_string(::getpid()));
     const auto bytes = silero_bytes();
     std::ofstream{path, std::ios::binary}.write(
         reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size())
     );
-    const auto factory = media::make_silero_vad(path, 0.5);
+    const auto factory = media::make_silero_vad(path, 0.5, duty);
     std::filesystem::remove(path);
     if (!factory) return state.SkipWithError(factory.error().c_str());
-    run(state, **factory);
+    run(state, **factory, rate);
 }
+void silero(benchmark::State& state) { with_silero(state, media::SileroDuty::always, narrowband); }
+void silero_wideband(benchmark::State& state) {
+    with_silero(state, media::SileroDuty::always, wideband);
+}
+void gated(benchmark::State& state) { with_silero(state, media::SileroDuty::gated, narrowband); }
 
 /// One window through the network alone.
 void silero_window(benchmark::State& state, media::detail::SileroNet net) {
@@ -117,6 +121,8 @@ void silero_window_baseline(benchmark::State& state) {
 
 BENCHMARK(webrtc)->Arg(1)->Arg(100)->Arg(1'000);
 BENCHMARK(silero)->Arg(1)->Arg(100)->Arg(1'000);
+BENCHMARK(silero_wideband)->Arg(1)->Arg(1'000);
+BENCHMARK(gated)->Arg(1)->Arg(1'000);
 BENCHMARK(silero_window_best);
 BENCHMARK(silero_window_baseline);
 

@@ -21,8 +21,7 @@ public:
         : inner_{std::move(inner)}, note_{std::move(note)} {}
 
     std::string_view name() const noexcept override { return inner_->name(); }
-    SampleRate input_rate() const noexcept override { return inner_->input_rate(); }
-    std::unique_ptr<VadEngine> make() const override { return inner_->make(); }
+    std::unique_ptr<VadEngine> make(SampleRate line) const override { return inner_->make(line); }
     std::string_view note() const noexcept override { return note_; }
 
 private:
@@ -34,15 +33,16 @@ private:
 
 MadeFactory make_vad_factory(const VadConfig& config) {
     if (config.engine == "webrtc") return make_webrtc_vad(config.aggressiveness);
-    if (config.engine != "silero" && config.engine != "auto") {
+    if (config.engine != "silero" && config.engine != "gated" && config.engine != "auto") {
         return unknown_provider(config.engine, "[vad] engine", known_vad_engines);
     }
 
     const std::filesystem::path model = config.model.empty()
                                             ? data_directory() / "models" / "silero-vad.bin"
                                             : std::filesystem::path{config.model};
-    auto silero = make_silero_vad(model, config.threshold);
-    if (silero || config.engine == "silero") return silero;
+    const auto duty = config.engine == "silero" ? SileroDuty::always : SileroDuty::gated;
+    auto silero = make_silero_vad(model, config.threshold, duty);
+    if (silero || config.engine != "auto") return silero;
     return std::make_shared<const FallbackFactory>(
         make_webrtc_vad(config.aggressiveness),
         silero.error() +

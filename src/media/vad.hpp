@@ -8,12 +8,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
 namespace oavc::media {
 
-/// What an engine thinks of the latest audio it could judge.
+/// What an engine thinks of a piece of audio.
 struct VadDecision {
     float speech_probability{0};  ///< 0 … 1; WebRTC knows only 0, ½ (one half of the frame) and 1
     bool voiced{false};
@@ -22,6 +23,10 @@ struct VadDecision {
     std::uint32_t span{0};
     std::uint32_t age{0};
 };
+
+/// What one frame settled, oldest audio first; empty: nothing yet. Valid until the next frame.
+/// A voiced decision may be about audio that was called unvoiced before: the later one counts.
+using VadDecisions = std::span<const VadDecision>;
 
 /// The ear of one call. Cheap to make; `process` never allocates.
 /// Thread: the call's shard. Get one from a VadFactory.
@@ -36,11 +41,11 @@ public:
     /// is known better by so much: SpeechDetector takes it.
     virtual milliseconds hang_over() const noexcept { return milliseconds{0}; }
 
-    /// Consumes one frame of exactly 20 ms at input_rate(). Returns the latest decision: Silero
-    /// decides every 32 ms, so that one decision may be returned twice (with a growing `age`).
-    virtual VadDecision process(FrameView frame) noexcept = 0;
+    /// Consumes one frame of exactly 20 ms at input_rate(). Silero decides every 32 ms, so that not
+    /// every frame brings a decision.
+    virtual VadDecisions process(FrameView frame) noexcept = 0;
 
-    /// Forgets the audio heard so far, as if newly made. Not for every frame: WebRTC's allocates.
+    /// Forgets the audio heard so far, as if newly made.
     virtual void reset() noexcept = 0;
 };
 
@@ -49,9 +54,11 @@ class VadFactory {
 public:
     virtual ~VadFactory() = default;
 
-    virtual std::string_view name() const noexcept = 0;  ///< "webrtc" or "silero"
-    virtual SampleRate input_rate() const noexcept = 0;  ///< of the engines
-    virtual std::unique_ptr<VadEngine> make() const = 0;
+    virtual std::string_view name() const noexcept = 0;  ///< "webrtc", "silero" or "gated"
+
+    /// An ear for a line of that rate: the engine wants (input_rate()) the line's own rate where it
+    /// can listen at it.
+    virtual std::unique_ptr<VadEngine> make(SampleRate line) const = 0;
 
     /// Engine `auto` had to take WebRTC: one sentence for the log at start-up saying why and what
     /// to do about it. Empty otherwise.

@@ -21,23 +21,33 @@ SpeechDetector::SpeechDetector(
       hang_over_{samples_of(hang_over, rate)} {}
 
 std::optional<SpeechEvent> SpeechDetector::on_frame(
-    const VadDecision& decision, std::size_t frame_samples
+    VadDecisions decisions, std::size_t frame_samples
 ) noexcept {
     position_ += frame_samples;
-    const SamplePosition end = position_ - std::min<SamplePosition>(decision.age, position_);
-    const std::uint64_t span = decision.span == 0 ? frame_samples : decision.span;
-    const SamplePosition begin = end - std::min(span, end);
-
-    if (decision.voiced) return on_voiced(begin, end);
-    return on_unvoiced(begin, end);
+    std::optional<SpeechEvent> event;
+    for (const auto& decision : decisions) {
+        const SamplePosition end = position_ - std::min<SamplePosition>(decision.age, position_);
+        const std::uint64_t span = decision.span == 0 ? frame_samples : decision.span;
+        const SamplePosition begin = end - std::min(span, end);
+        if (!decision.voiced) {
+            on_unvoiced(begin, end);
+        } else if (const auto started = on_voiced(begin, end)) {
+            event = started;
+        }
+    }
+    // Only now: a pause that the frame's later decisions put an end to is none.
+    if (event || !speaking_ || in_run_ || judged_ - last_voiced_ < min_silence_) return event;
+    speaking_ = false;
+    return SpeechEvent{SpeechEvent::Kind::stopped, first_voiced_, last_voiced_, position_};
 }
 
 std::optional<SpeechEvent> SpeechDetector::on_voiced(
     SamplePosition begin, SamplePosition end
 ) noexcept {
-    begin = std::max(begin, judged_);  // a decision that the engine repeats does not count twice
+    begin = std::max(begin, voiced_to_);  // no audio counts twice
     if (end <= begin) return std::nullopt;
-    judged_ = end;
+    judged_ = end;  // may step back: what follows is judged anew
+    voiced_to_ = end;
     last_voiced_ = end;
     if (!std::exchange(in_run_, true)) run_began_ = begin;
     if (speaking_) return std::nullopt;
@@ -50,24 +60,15 @@ std::optional<SpeechEvent> SpeechDetector::on_voiced(
     return SpeechEvent{SpeechEvent::Kind::started, first_voiced_, last_voiced_, position_};
 }
 
-std::optional<SpeechEvent> SpeechDetector::on_unvoiced(
-    SamplePosition begin, SamplePosition end
-) noexcept {
+void SpeechDetector::on_unvoiced(SamplePosition begin, SamplePosition end) noexcept {
     begin = std::max(begin, judged_);
-    if (end <= begin) return std::nullopt;
+    if (end <= begin) return;
     judged_ = end;
     if (std::exchange(in_run_, false)) {
         // Never back over an earlier run: what is left of this one is its first sample's place.
         last_voiced_ = std::max(run_began_, last_voiced_ - std::min(last_voiced_, hang_over_));
     }
-
-    if (!speaking_) {
-        evidence_ -= std::min(evidence_, end - begin);
-        return std::nullopt;
-    }
-    if (judged_ - last_voiced_ < min_silence_) return std::nullopt;
-    speaking_ = false;
-    return SpeechEvent{SpeechEvent::Kind::stopped, first_voiced_, last_voiced_, position_};
+    if (!speaking_) evidence_ -= std::min(evidence_, end - begin);
 }
 
 void SpeechDetector::reset() noexcept {

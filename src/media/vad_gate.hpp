@@ -27,7 +27,8 @@ struct SpeechEvent {
 ///
 /// Starts once the voiced audio outweighs the unvoiced by `min_speech` (a leaky sum: a syllable's
 /// short dip does not begin the count anew, a train of clicks never adds up). Stops after
-/// `min_silence` of judged audio without a voiced sample. Either may be zero: at once.
+/// `min_silence` of judged audio without a voiced sample. Either may be zero: at once. Audio that
+/// was called unvoiced may be called voiced later: the onset is then where it was after all.
 /// Sans-I/O; no allocation. Thread: its owner's.
 class SpeechDetector {
 public:
@@ -40,9 +41,7 @@ public:
     ) noexcept;
 
     /// The engine's answer to the next frame of `frame_samples` samples. At most one event.
-    std::optional<SpeechEvent> on_frame(
-        const VadDecision& decision, std::size_t frame_samples
-    ) noexcept;
+    std::optional<SpeechEvent> on_frame(VadDecisions decisions, std::size_t frame_samples) noexcept;
 
     bool speaking() const noexcept { return speaking_; }
     /// Some voiced audio was heard that is not (yet) enough for `started`.
@@ -57,7 +56,7 @@ public:
 
 private:
     std::optional<SpeechEvent> on_voiced(SamplePosition begin, SamplePosition end) noexcept;
-    std::optional<SpeechEvent> on_unvoiced(SamplePosition begin, SamplePosition end) noexcept;
+    void on_unvoiced(SamplePosition begin, SamplePosition end) noexcept;
 
     const std::uint64_t min_speech_;   ///< samples
     const std::uint64_t min_silence_;  ///< samples
@@ -65,6 +64,7 @@ private:
 
     SamplePosition position_{0};      ///< samples consumed
     SamplePosition judged_{0};        ///< end of the audio judged so far
+    SamplePosition voiced_to_{0};     ///< end of the voiced audio counted so far
     SamplePosition first_voiced_{0};  ///< of the running or possible speech
     SamplePosition last_voiced_{0};
     SamplePosition run_began_{0};  ///< of voiced audio without a gap

@@ -1,12 +1,12 @@
 #include "media/vad_silero.hpp"
 
 #include "base/assert.hpp"
+#include "media/detail/gated_vad.hpp"
 #include "media/detail/silero_model.hpp"
-#include "media/detail/silero_net.hpp"
+#include "media/detail/silero_stream.hpp"
 
-#include <algorithm>
-#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <fstream>
 #include <utility>
 #include <vector>
@@ -15,79 +15,57 @@ namespace oavc::media {
 
 namespace {
 
-using detail::SileroModel;
-
-constexpr SampleRate rate = wideband;
-constexpr std::size_t frame_samples = samples_in(frame_time, rate);
-static_assert(frame_samples < SileroModel::window, "a frame completes at most one window");
-
-/// 2 KiB per call: the network's state and the samples of the window that is filling.
+/// Silero all the time. 2 KiB per call: the network's state and the window that is filling.
 class SileroVad final : public VadEngine {
 public:
-    SileroVad(std::shared_ptr<const SileroModel> model, detail::SileroNet net, float threshold)
-        : model_{std::move(model)}, net_{net}, threshold_{threshold} {}
+    SileroVad(std::shared_ptr<const detail::SileroModel> model, SampleRate line, float threshold)
+        : stream_{std::move(model), line, 1}, threshold_{threshold} {}
 
-    SampleRate input_rate() const noexcept override { return rate; }
+    SampleRate input_rate() const noexcept override { return stream_.rate(); }
 
-    VadDecision process(FrameView frame) noexcept override {
-        OAVC_ASSERT(frame.rate == rate && frame.samples.size() == frame_samples);
-        const auto head = std::min(frame_samples, SileroModel::window - filled_);
-        std::ranges::copy(frame.samples.first(head), pending_.begin() + filled_);
-        filled_ += head;
-        if (filled_ == SileroModel::window) {
-            judge();
-            const auto tail = frame.samples.subspan(head);
-            std::ranges::copy(tail, pending_.begin());
-            filled_ = tail.size();
-        }
-        // Before the first window is full its span reaches back before the first sample: no audio.
-        return {
-            probability_,
-            probability_ >= threshold_,
-            SileroModel::window,
-            static_cast<std::uint32_t>(filled_)};
+    VadDecisions process(FrameView frame) noexcept override {
+        OAVC_ASSERT(frame.rate == stream_.rate() && frame.duration() == microseconds{frame_time});
+        stream_.push(frame.samples);
+        if (stream_.ready() == 0) return {};
+        const float probability = stream_.judge();
+        decision_ = {
+            probability,
+            probability >= threshold_,
+            static_cast<std::uint32_t>(stream_.window_samples()),
+            stream_.age()};
+        return {&decision_, 1};
     }
 
-    void reset() noexcept override {
-        state_ = {};
-        filled_ = 0;
-        probability_ = 0;
-    }
+    void reset() noexcept override { stream_.reset(); }
 
 private:
-    void judge() noexcept {
-        std::array<float, SileroModel::window> window;
-        std::ranges::transform(pending_, window.begin(), [](Sample sample) {
-            return static_cast<float>(sample) / 32'768.0F;
-        });
-        probability_ = net_(*model_, state_, window);
-    }
-
-    std::shared_ptr<const SileroModel> model_;  ///< shared with every engine of the factory
-    detail::SileroNet net_;
+    detail::SileroStream stream_;
     float threshold_;
-
-    detail::SileroState state_;
-    std::array<Sample, SileroModel::window> pending_;
-    std::size_t filled_{0};  ///< samples in `pending_`
-    float probability_{0};   ///< of the latest full window
+    VadDecision decision_;
 };
 
 class SileroVadFactory final : public VadFactory {
 public:
-    SileroVadFactory(std::shared_ptr<const SileroModel> model, float threshold)
-        : model_{std::move(model)}, threshold_{threshold} {}
+    SileroVadFactory(
+        std::shared_ptr<const detail::SileroModel> model, float threshold, SileroDuty duty
+    )
+        : model_{std::move(model)}, threshold_{threshold}, duty_{duty} {}
 
-    std::string_view name() const noexcept override { return "silero"; }
-    SampleRate input_rate() const noexcept override { return rate; }
-    std::unique_ptr<VadEngine> make() const override {
-        return std::make_unique<SileroVad>(model_, net_, threshold_);
+    std::string_view name() const noexcept override {
+        return duty_ == SileroDuty::always ? "silero" : "gated";
+    }
+    std::unique_ptr<VadEngine> make(SampleRate line) const override {
+        const SampleRate rate = line > narrowband ? wideband : narrowband;
+        if (duty_ == SileroDuty::always) {
+            return std::make_unique<SileroVad>(model_, rate, threshold_);
+        }
+        return detail::make_gated_vad(model_, rate, threshold_);
     }
 
 private:
-    std::shared_ptr<const SileroModel> model_;
-    detail::SileroNet net_{detail::silero_net()};
+    std::shared_ptr<const detail::SileroModel> model_;
     float threshold_;
+    SileroDuty duty_;
 };
 
 /// The file's bytes, but never more than a model could have (and one, so that the parser sees it).
@@ -104,7 +82,7 @@ Result<std::vector<std::byte>, std::string> read_bounded(const std::filesystem::
 }  // namespace
 
 Result<std::shared_ptr<const VadFactory>, std::string> make_silero_vad(
-    const std::filesystem::path& model, double threshold
+    const std::filesystem::path& model, double threshold, SileroDuty duty
 ) {
     const auto bytes = read_bounded(model);
     if (!bytes) return "Silero VAD model " + model.string() + " " + bytes.error();
@@ -114,7 +92,7 @@ Result<std::shared_ptr<const VadFactory>, std::string> make_silero_vad(
                std::to_string(parsed.error().offset) + ": " + parsed.error().what;
     }
     return std::make_shared<const SileroVadFactory>(
-        std::move(*parsed), static_cast<float>(threshold)
+        std::move(*parsed), static_cast<float>(threshold), duty
     );
 }
 

@@ -48,25 +48,32 @@ AudioProcessor::Heard AudioProcessor::on_frame(media::FrameView frame, TimePoint
     history_size_ = std::min(history_size_ + 1, history_frames);
     last_arrived_ = arrived;
 
-    const auto rate = vad_->input_rate();
-    const auto wanted = samples_in(frame_time, rate);
-    to_vad_.process(frame.samples, vad_buffer_);
-    while (vad_buffer_.size() >= wanted) {
-        const auto decision = vad_->process({media::Samples{vad_buffer_}.first(wanted), rate});
-        vad_buffer_.erase(
-            vad_buffer_.begin(), vad_buffer_.begin() + static_cast<std::ptrdiff_t>(wanted)
-        );
-        const auto event = detector_.on_frame(decision, wanted);
-        if (!event) continue;
-        if (event->kind == media::SpeechEvent::Kind::started) {
-            heard.speech_started = time_of(event->first_voiced, arrived);
-        } else {
-            heard.speech_stopped = time_of(event->last_voiced, arrived);
+    const auto wanted = samples_in(frame_time, vad_->input_rate());
+    if (frame.rate == vad_->input_rate() && frame.samples.size() == wanted) {
+        judge(frame.samples, arrived, heard);
+    } else {
+        to_vad_.process(frame.samples, vad_buffer_);
+        while (vad_buffer_.size() >= wanted) {
+            judge(media::Samples{vad_buffer_}.first(wanted), arrived, heard);
+            vad_buffer_.erase(
+                vad_buffer_.begin(), vad_buffer_.begin() + static_cast<std::ptrdiff_t>(wanted)
+            );
         }
     }
     heard.last_voiced = time_of(detector_.last_voiced(), arrived);
     if (open_) send(frame);
     return heard;
+}
+
+void AudioProcessor::judge(media::Samples samples, TimePoint arrived, Heard& heard) noexcept {
+    const auto decisions = vad_->process({samples, vad_->input_rate()});
+    const auto event = detector_.on_frame(decisions, samples.size());
+    if (!event) return;
+    if (event->kind == media::SpeechEvent::Kind::started) {
+        heard.speech_started = time_of(event->first_voiced, arrived);
+    } else {
+        heard.speech_stopped = time_of(event->last_voiced, arrived);
+    }
 }
 
 void AudioProcessor::open(TimePoint onset) noexcept {

@@ -53,6 +53,8 @@ public:
 
 private:
     void send(media::FrameView frame) noexcept;
+    /// 20 ms at the engine's rate.
+    void judge(media::Samples samples, TimePoint arrived, Heard& heard) noexcept;
     /// Arrival time of a position in the detector's sample time.
     TimePoint time_of(media::SamplePosition position, TimePoint arrived) const noexcept;
 

@@ -183,7 +183,7 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     };
     audio_ = std::make_unique<AudioProcessor>(
         transport_->format(),
-        context_.services.vad.make(),
+        context_.services.vad.make(transport_->format().rate),
         context_.config.vad,
         context_.services.stt.capabilities().input_rate,
         std::move(to_stt)

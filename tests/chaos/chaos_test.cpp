@@ -214,17 +214,20 @@ private:
 class LoudnessVad final : public media::VadFactory {
     class Engine final : public media::VadEngine {
         SampleRate input_rate() const noexcept override { return narrowband; }
-        media::VadDecision process(media::FrameView frame) noexcept override {
+        media::VadDecisions process(media::FrameView frame) noexcept override {
             const bool loud = frame.samples.front() > 500;
-            return {loud ? 1.0F : 0.0F, loud, 0, 0};
+            decision = {loud ? 1.0F : 0.0F, loud};
+            return {&decision, 1};
         }
         void reset() noexcept override {}
+        media::VadDecision decision;
     };
 
 public:
     std::string_view name() const noexcept override { return "loudness"; }
-    SampleRate input_rate() const noexcept override { return narrowband; }
-    std::unique_ptr<media::VadEngine> make() const override { return std::make_unique<Engine>(); }
+    std::unique_ptr<media::VadEngine> make(SampleRate) const override {
+        return std::make_unique<Engine>();
+    }
 };
 
 class Telegraph final : public pipeline::CallObserver {

@@ -6,6 +6,8 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 // The whole pass is inlined into one function per instruction set: the callee of each helper below
 // is compiled anew for each, and no two object files hold different versions of one function.
@@ -40,9 +42,15 @@ using Rows = std::array<const float*, Count>;
 template <std::size_t Count, std::size_t Vectors>
 using Sums = Vector[Count][Vectors];
 
+/// Which rows of input a tap meets: the others are padding, zeros that need no products.
+struct Met {
+    std::size_t first;
+    std::size_t end;
+};
+
 /// sums[row][…] += Σ rows[row][i] · weights[i][…] over one strip of a matrix, of which the
-/// `Vectors · lanes` columns from `weights` on are taken.
-template <std::size_t Strip, std::size_t Inputs, std::size_t Count, std::size_t Vectors>
+/// `Vectors · lanes` columns from `weights` on and the first `Inputs` rows are taken.
+template <std::size_t Strip, std::size_t Inputs, Met Which, std::size_t Count, std::size_t Vectors>
 OAVC_INLINE void accumulate(
     Sums<Count, Vectors>& sums, const float* weights, const Rows<Count>& rows
 ) {
@@ -50,15 +58,27 @@ OAVC_INLINE void accumulate(
         Vector weight[Vectors];
         for (std::size_t v = 0; v < Vectors; ++v)
             load(weight[v], weights + v * lanes);
-        for (std::size_t row = 0; row < Count; ++row) {
+        for (std::size_t row = Which.first; row < Which.end; ++row) {
             for (std::size_t v = 0; v < Vectors; ++v)
                 sums[row][v] += rows[row][i] * weight[v];
         }
     }
 }
 
+template <std::size_t Count, std::size_t Taps>
+constexpr std::array<Met, Taps> all_rows() {
+    std::array<Met, Taps> met{};
+    met.fill({0, Count});
+    return met;
+}
+
 /// One layer: outputs[row] = bias + Σ over taps of rows[tap][row] · matrices[tap].
-template <class Processor, class Matrix, std::size_t Taps, std::size_t Count>
+template <
+    class Processor,
+    class Matrix,
+    std::size_t Taps,
+    std::size_t Count,
+    std::array<Met, Taps> Where = all_rows<Count, Taps>()>
 OAVC_INLINE void multiply(
     const std::array<const Matrix*, Taps>& matrices,
     const float* bias,
@@ -82,10 +102,16 @@ OAVC_INLINE void multiply(
             }
         }
         const std::size_t in_its_strip = out % Matrix::strip;
-        for (std::size_t tap = 0; tap < Taps; ++tap) {
-            const float* const weights = matrices[tap]->strip_at(out - in_its_strip) + in_its_strip;
-            accumulate<Matrix::strip, Matrix::inputs, Count, vectors>(sums, weights, rows[tap]);
+        const auto add = [&]<std::size_t Tap>() __attribute__((always_inline)) {
+            const float* const weights = matrices[Tap]->strip_at(out - in_its_strip) + in_its_strip;
+            accumulate<Matrix::strip, Matrix::inputs, Where[Tap], Count, vectors>(
+                sums, weights, rows[Tap]
+            );
+        };
+        [&]<std::size_t... Tap>(std::index_sequence<Tap...>) __attribute__((always_inline)) {
+            (add.template operator()<Tap>(), ...);
         }
+        (std::make_index_sequence<Taps>{});
         for (std::size_t row = 0; row < Count; ++row) {
             for (std::size_t v = 0; v < vectors; ++v) {
                 store(outputs[row] + out + v * lanes, sums[row][v]);
@@ -152,13 +178,10 @@ OAVC_INLINE void pad(float (&padded)[Model::window + 2 * Model::padding], Silero
     }
 }
 
-/// Spectrum magnitudes of the four steps, in rows 1 … 4; rows 0 and 5 are the convolution's
-/// padding.
+/// The magnitudes of the four steps' spectra.
 template <class Processor>
 OAVC_INLINE void spectrum(
-    const Model& model,
-    SileroWindow window,
-    float (&magnitudes)[Model::steps + 2][Model::padded_bins]
+    const Model& model, SileroWindow window, float (&magnitudes)[Model::steps][Model::padded_bins]
 ) {
     alignas(64) float padded[Model::window + 2 * Model::padding];
     pad(padded, window);
@@ -174,13 +197,14 @@ OAVC_INLINE void spectrum(
     }
     alignas(64) float real[Model::steps][Model::padded_bins];
     alignas(64) float imaginary[Model::steps][Model::padded_bins];
-    multiply<Processor, decltype(model.cosines), 1, 4>(
+    using Matrix = decltype(model.cosines);
+    multiply<Processor, std::remove_cvref_t<Matrix>, 1, 4>(
         {&model.cosines},
         nullptr,
         {{{even[0], even[1], even[2], even[3]}}},
         {real[0], real[1], real[2], real[3]}
     );
-    multiply<Processor, decltype(model.sines), 1, 4>(
+    multiply<Processor, std::remove_cvref_t<Matrix>, 1, 4>(
         {&model.sines},
         nullptr,
         {{{odd[0], odd[1], odd[2], odd[3]}}},
@@ -189,38 +213,40 @@ OAVC_INLINE void spectrum(
     for (std::size_t step = 0; step < Model::steps; ++step) {
         const float* const re = real[step];
         const float* const im = imaginary[step];
-        float* const out = magnitudes[step + 1];
+        float* const out = magnitudes[step];
         for (std::size_t i = 0; i < Model::padded_bins; ++i) {
             out[i] = round_to_half(std::sqrt(re[i] * re[i] + im[i] * im[i]));
         }
     }
-    std::fill_n(magnitudes[0], Model::padded_bins, 0.0F);
-    std::fill_n(magnitudes[Model::steps + 1], Model::padded_bins, 0.0F);
 }
 
 /// The four convolutions: 4 steps → 4 → 2 → 1 → 1, the last without its rounding.
 template <class Processor>
 OAVC_INLINE void encode(const Model& model, SileroWindow window, float (&features)[Model::hidden]) {
-    alignas(64) float m[Model::steps + 2][Model::padded_bins];
+    alignas(64) float m[Model::steps][Model::padded_bins];
     spectrum<Processor>(model, window, m);
 
-    alignas(64) float a[5][128];  // row 0: padding
-    std::fill_n(a[0], 128, 0.0F);
+    // A convolution's padding, a row of zeros at either end, is nullptr here and never met.
+    alignas(64) float a[4][128];
     const auto& w0 = model.encoder0;
-    multiply<Processor, typename std::remove_cvref_t<decltype(w0)>::value_type, 3, 4>(
+    using Matrix0 = typename std::remove_cvref_t<decltype(w0)>::value_type;
+    constexpr std::array<Met, 3> met0{{{1, 4}, {0, 4}, {0, 3}}};
+    multiply<Processor, Matrix0, 3, 4, met0>(
         {&w0[0], &w0[1], &w0[2]},
         model.encoder0_bias.data(),
-        {{{m[0], m[1], m[2], m[3]}, {m[1], m[2], m[3], m[4]}, {m[2], m[3], m[4], m[5]}}},
-        {a[1], a[2], a[3], a[4]}
+        {{{nullptr, m[0], m[1], m[2]}, {m[0], m[1], m[2], m[3]}, {m[1], m[2], m[3], nullptr}}},
+        {a[0], a[1], a[2], a[3]}
     );
-    relu_to_half(a[1], 4 * 128);
+    relu_to_half(a[0], 4 * 128);
 
     alignas(64) float b[2][64];
     const auto& w1 = model.encoder1;
-    multiply<Processor, typename std::remove_cvref_t<decltype(w1)>::value_type, 3, 2>(
+    using Matrix1 = typename std::remove_cvref_t<decltype(w1)>::value_type;
+    constexpr std::array<Met, 3> met1{{{1, 2}, {0, 2}, {0, 2}}};
+    multiply<Processor, Matrix1, 3, 2, met1>(
         {&w1[0], &w1[1], &w1[2]},
         model.encoder1_bias.data(),
-        {{{a[0], a[2]}, {a[1], a[3]}, {a[2], a[4]}}},
+        {{{nullptr, a[1]}, {a[0], a[2]}, {a[1], a[3]}}},
         {b[0], b[1]}
     );
     relu_to_half(b[0], 2 * 64);

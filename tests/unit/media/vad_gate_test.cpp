@@ -17,11 +17,13 @@ constexpr VadDecision voiced{1.0F, true};
 constexpr VadDecision unvoiced{0.0F, false};
 using Kind = SpeechEvent::Kind;
 
+VadDecisions one(const VadDecision& decision) { return {&decision, 1}; }
+
 /// Feeds a picture of frames ('#' voiced, '.' not) and collects the events.
 std::vector<SpeechEvent> play(SpeechDetector& detector, std::string_view frames) {
     std::vector<SpeechEvent> events;
     for (const char c : frames) {
-        if (auto event = detector.on_frame(c == '#' ? voiced : unvoiced, frame)) {
+        if (auto event = detector.on_frame(one(c == '#' ? voiced : unvoiced), frame)) {
             events.push_back(*event);
         }
     }
@@ -134,11 +136,52 @@ TEST(SpeechDetector, PlacesLateAndRepeatedDecisionsByTheAudioTheyJudged) {
             is_voiced,
             static_cast<std::uint32_t>(window),
             static_cast<std::uint32_t>(end - done * window)};
-        if (auto event = detector.on_frame(decision, step)) events.push_back(*event);
+        if (auto event = detector.on_frame(one(decision), step)) events.push_back(*event);
     }
     ASSERT_EQ(events.size(), 2u);
     EXPECT_EQ(events[0], (SpeechEvent{Kind::started, 512, 1024, 4 * step}));
     EXPECT_EQ(events[1], (SpeechEvent{Kind::stopped, 512, 1536, 8 * step}));
+}
+
+TEST(SpeechDetector, AudioCalledUnvoicedMayTurnOutVoiced) {
+    SpeechDetector detector{narrowband, 60ms, 100ms};
+    play(detector, ".....");
+    // The sixth frame brings the judgement of the last five: voiced from the third on.
+    const VadDecision late[]{
+        {0, false, frame, 4 * frame},
+        {1, true, frame, 3 * frame},
+        {1, true, frame, 2 * frame},
+        {1, true, frame, frame},
+        {1, true, frame, 0}};
+    const auto started = detector.on_frame(late, frame);
+    ASSERT_TRUE(started.has_value());
+    EXPECT_EQ(*started, (SpeechEvent{Kind::started, 2 * frame, 5 * frame, 6 * frame}));
+    EXPECT_EQ(detector.last_voiced(), 6 * frame);
+}
+
+TEST(SpeechDetector, AVoicedFrameCountsOnceHoweverOftenItIsToldOf) {
+    SpeechDetector detector{narrowband, 60ms, 100ms};
+    const VadDecision twice[]{{1, true, 2 * frame, 0}, {1, true, 2 * frame, 0}};
+    EXPECT_FALSE(play(detector, "#").size());
+    EXPECT_FALSE(detector.on_frame(twice, frame).has_value());  // 40 ms in all
+    EXPECT_TRUE(detector.maybe_speaking());
+}
+
+TEST(SpeechDetector, APauseThatTheSameFrameEndsIsNone) {
+    SpeechDetector detector{narrowband, 20ms, 100ms};
+    play(detector, "#....");
+    const VadDecision both[]{{0, false, frame, frame}, {1, true, frame, 0}};
+    EXPECT_FALSE(detector.on_frame(both, 2 * frame).has_value());
+    EXPECT_TRUE(detector.speaking());
+}
+
+TEST(SpeechDetector, FramesWithoutADecisionOnlyLetTimePass) {
+    SpeechDetector detector{narrowband, 20ms, 60ms};
+    play(detector, "#");
+    for (int i = 0; i < 10; ++i)
+        EXPECT_FALSE(detector.on_frame({}, frame).has_value());
+    EXPECT_TRUE(detector.speaking());
+    EXPECT_EQ(detector.position(), 11 * frame);
 }
 
 // Against rules that are told in another way, over random decisions.
@@ -155,7 +198,7 @@ TEST(SpeechDetector, KeepsItsPromisesOverRandomDecisions) {
         bool speaking = false;
         std::optional<SpeechEvent> last;
         for (std::size_t i = 0; i < frames.size(); ++i) {
-            const auto event = detector.on_frame(frames[i] == '#' ? voiced : unvoiced, frame);
+            const auto event = detector.on_frame(one(frames[i] == '#' ? voiced : unvoiced), frame);
             ASSERT_EQ(detector.position(), (i + 1) * frame);
             if (!event) {
                 // Silence that lasted min_silence must have stopped a running speech.

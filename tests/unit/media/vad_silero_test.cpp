@@ -220,8 +220,8 @@ TEST(SileroVad, DecidesEvery512SamplesAndSaysWhichItJudged) {
     const TemporaryFile file{test::silero_file()};
     const auto factory = make_silero_vad(file.path(), 0.5);
     ASSERT_TRUE(factory.has_value()) << factory.error();
-    EXPECT_EQ((*factory)->input_rate(), wideband);
-    const auto engine = (*factory)->make();
+    const auto engine = (*factory)->make(SampleRate{48'000});
+    EXPECT_EQ(engine->input_rate(), wideband);
     const auto pcm = test::noise(100 * frame, 3'000);
     const auto allocations = test::allocations();
     engine->process({Samples{pcm}.first(frame), wideband});
@@ -234,20 +234,22 @@ TEST(SileroVad, DecidesEvery512SamplesAndSaysWhichItJudged) {
     float expected = 0;
     std::size_t windows = 0;
     for (std::size_t at = 0; at < pcm.size(); at += frame) {
-        const auto decision = engine->process({Samples{pcm}.subspan(at, frame), wideband});
+        const auto decisions = engine->process({Samples{pcm}.subspan(at, frame), wideband});
         const std::size_t end = at + frame;
-        if (end / SileroModel::window > windows) {
+        ASSERT_EQ(decisions.size(), end / SileroModel::window - windows);
+        if (!decisions.empty()) {
             std::array<float, SileroModel::window> window;
             for (std::size_t i = 0; i < window.size(); ++i) {
                 window[i] = static_cast<float>(pcm[windows * window.size() + i]) / 32'768.0F;
             }
             expected = detail::silero_net()(**model, state, window);
             ++windows;
+            const auto& decision = decisions[0];
+            EXPECT_EQ(decision.speech_probability, expected);
+            EXPECT_EQ(decision.voiced, expected >= 0.5F);
+            EXPECT_EQ(decision.age, end - windows * SileroModel::window);
+            EXPECT_EQ(decision.span, SileroModel::window);
         }
-        EXPECT_EQ(decision.speech_probability, expected);
-        EXPECT_EQ(decision.voiced, expected >= 0.5F);
-        EXPECT_EQ(decision.age, end - windows * SileroModel::window);
-        EXPECT_EQ(decision.span, SileroModel::window);
     }
     EXPECT_EQ(windows, 62u);
 }
@@ -256,20 +258,23 @@ TEST(SileroVad, ResetMakesItAsNewAndEnginesDoNotDisturbEachOther) {
     const TemporaryFile file{test::silero_file()};
     const auto factory = make_silero_vad(file.path(), 0.5);
     ASSERT_TRUE(factory.has_value());
-    const auto used = (*factory)->make();
-    const auto fresh = (*factory)->make();
+    const auto used = (*factory)->make(wideband);
+    const auto fresh = (*factory)->make(wideband);
     const auto pcm = test::noise(31 * frame, 3'000);
     const auto other = test::noise(31 * frame, 9'000, 2);
     for (std::size_t at = 0; at < pcm.size(); at += frame) {
         used->process({Samples{other}.subspan(at, frame), wideband});
     }
     used->reset();
-    const auto disturber = (*factory)->make();
+    const auto disturber = (*factory)->make(wideband);
     for (std::size_t at = 0; at < pcm.size(); at += frame) {
         const FrameView view{Samples{pcm}.subspan(at, frame), wideband};
-        const auto decision = used->process(view);
+        const auto decisions = used->process(view);
         disturber->process({Samples{other}.subspan(at, frame), wideband});
-        EXPECT_EQ(decision.speech_probability, fresh->process(view).speech_probability);
+        const auto expected = fresh->process(view);
+        ASSERT_EQ(decisions.size(), expected.size());
+        for (std::size_t i = 0; i < decisions.size(); ++i)
+            EXPECT_EQ(decisions[i].speech_probability, expected[i].speech_probability);
     }
 }
 
@@ -295,12 +300,12 @@ TEST(SileroVad, RealSpeechIsHeardWhereItIs) {
     auto pcm = test::noise(20 * frame, 30);
     test::append(pcm, *test::read_wav(wav));
     test::append(pcm, test::noise(60 * frame, 30));
-    const auto engine = (*factory)->make();
+    const auto engine = (*factory)->make(wideband);
     SpeechDetector detector{wideband, 60ms, 300ms};
     std::vector<SpeechEvent> events;
     for (std::size_t at = 0; at + frame <= pcm.size(); at += frame) {
-        const auto decision = engine->process({Samples{pcm}.subspan(at, frame), wideband});
-        if (auto event = detector.on_frame(decision, frame)) events.push_back(*event);
+        const auto decisions = engine->process({Samples{pcm}.subspan(at, frame), wideband});
+        if (auto event = detector.on_frame(decisions, frame)) events.push_back(*event);
     }
     ASSERT_GE(events.size(), 4u);  // the speech has pauses
     EXPECT_FALSE(detector.speaking());

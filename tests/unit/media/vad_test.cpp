@@ -20,7 +20,8 @@ TEST(VadFactory, AnUnknownEngineIsRefusedWithTheKnownOnes) {
     const auto made = make_vad_factory(config);
     ASSERT_TRUE(made.has_error());
     EXPECT_EQ(
-        made.error(), "Unknown provider: 'energy' for [vad] engine (known: auto, webrtc, silero)"
+        made.error(),
+        "Unknown provider: 'energy' for [vad] engine (known: auto, webrtc, silero, gated)"
     );
 }
 
@@ -41,7 +42,7 @@ TEST(VadFactory, AutoWithoutAModelTakesWebRtcAndSaysWhatToDo) {
     EXPECT_EQ((*made)->name(), "webrtc");
     EXPECT_NE((*made)->note().find("/nonexistent/silero.bin"), std::string_view::npos);
     EXPECT_NE((*made)->note().find("oavc models pull silero-vad"), std::string_view::npos);
-    EXPECT_NE((*made)->make(), nullptr);
+    EXPECT_NE((*made)->make(narrowband), nullptr);
 }
 
 TEST(VadFactory, AutoTakesTheModelOfTheDataDirectory) {
@@ -58,17 +59,19 @@ TEST(VadFactory, AutoTakesTheModelOfTheDataDirectory) {
     std::filesystem::remove_all(folder);
 
     ASSERT_TRUE(made.has_value());
-    EXPECT_EQ((*made)->name(), "silero");
+    EXPECT_EQ((*made)->name(), "gated");
     EXPECT_EQ((*made)->note(), "");
 }
 
 TEST(VadFactory, SileroByNameWithoutAModelIsAnError) {
     VadConfig config;
-    config.engine = "silero";
-    config.model = "/nonexistent/silero.bin";
-    const auto made = make_vad_factory(config);
-    ASSERT_TRUE(made.has_error());
-    EXPECT_NE(made.error().find("/nonexistent/silero.bin"), std::string::npos);
+    for (const char* const engine : {"silero", "gated"}) {
+        config.engine = engine;
+        config.model = "/nonexistent/silero.bin";
+        const auto made = make_vad_factory(config);
+        ASSERT_TRUE(made.has_error());
+        EXPECT_NE(made.error().find("/nonexistent/silero.bin"), std::string::npos);
+    }
 }
 
 }  // namespace

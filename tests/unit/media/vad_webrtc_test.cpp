@@ -18,7 +18,7 @@ constexpr std::size_t frame = samples_in(frame_time, narrowband);
 std::size_t voiced_frames(VadEngine& engine, const test::Pcm& pcm) {
     std::size_t voiced = 0;
     for (std::size_t at = 0; at + frame <= pcm.size(); at += frame) {
-        voiced += engine.process({Samples{pcm}.subspan(at, frame), narrowband}).voiced ? 1 : 0;
+        voiced += engine.process({Samples{pcm}.subspan(at, frame), narrowband})[0].voiced ? 1 : 0;
     }
     return voiced;
 }
@@ -26,8 +26,7 @@ std::size_t voiced_frames(VadEngine& engine, const test::Pcm& pcm) {
 TEST(WebRtcVad, HearsSpeechLikeSoundAndNotSilence) {
     const auto factory = make_webrtc_vad(2);
     EXPECT_EQ(factory->name(), "webrtc");
-    EXPECT_EQ(factory->input_rate(), narrowband);
-    const auto engine = factory->make();
+    const auto engine = factory->make(narrowband);
     EXPECT_EQ(engine->input_rate(), narrowband);
 
     EXPECT_EQ(voiced_frames(*engine, test::silence(50 * frame)), 0u);
@@ -37,7 +36,7 @@ TEST(WebRtcVad, HearsSpeechLikeSoundAndNotSilence) {
 
 TEST(WebRtcVad, SpeechEndsWhereItEndsAndNotAfterItsHangOver) {
     for (int aggressiveness = 0; aggressiveness <= 3; ++aggressiveness) {
-        const auto engine = make_webrtc_vad(aggressiveness)->make();
+        const auto engine = make_webrtc_vad(aggressiveness)->make(narrowband);
         SpeechDetector detector{narrowband, 60ms, 300ms, engine->hang_over()};
         auto pcm = test::noise(50 * frame, 20);
         test::append(pcm, test::buzz(50 * frame, narrowband));
@@ -45,8 +44,8 @@ TEST(WebRtcVad, SpeechEndsWhereItEndsAndNotAfterItsHangOver) {
         test::append(pcm, test::noise(50 * frame, 20, 2));
         std::optional<SpeechEvent> stopped;
         for (std::size_t at = 0; at < pcm.size(); at += frame) {
-            const auto decision = engine->process({Samples{pcm}.subspan(at, frame), narrowband});
-            const auto event = detector.on_frame(decision, frame);
+            const auto decisions = engine->process({Samples{pcm}.subspan(at, frame), narrowband});
+            const auto event = detector.on_frame(decisions, frame);
             if (event && event->kind == SpeechEvent::Kind::stopped) stopped = event;
         }
         ASSERT_TRUE(stopped.has_value()) << aggressiveness;
@@ -59,7 +58,7 @@ TEST(WebRtcVad, SpeechEndsWhereItEndsAndNotAfterItsHangOver) {
 TEST(WebRtcVad, DoesNotTakeALinesFirstNoiseForAVoice) {
     const auto factory = make_webrtc_vad(2);
     for (const double dbfs : {-75.0, -68.0, -60.0, -50.0, -45.0}) {
-        const auto engine = factory->make();
+        const auto engine = factory->make(narrowband);
         for (const bool again : {false, true}) {
             ComfortNoise noise{dbfs, 7};
             test::Pcm pcm(100 * frame);
@@ -71,23 +70,23 @@ TEST(WebRtcVad, DoesNotTakeALinesFirstNoiseForAVoice) {
 }
 
 TEST(WebRtcVad, SettlesOnSteadyNoise) {
-    const auto engine = make_webrtc_vad(3)->make();
+    const auto engine = make_webrtc_vad(3)->make(narrowband);
     voiced_frames(*engine, test::noise(50 * frame, 300));
     EXPECT_EQ(voiced_frames(*engine, test::noise(100 * frame, 300, 2)), 0u);
 }
 
 TEST(WebRtcVad, ProbabilityAndDecisionAgree) {
-    const auto engine = make_webrtc_vad(1)->make();
+    const auto engine = make_webrtc_vad(1)->make(wideband);
     const auto pcm = test::buzz(50 * frame, narrowband);
     for (std::size_t at = 0; at < pcm.size(); at += frame) {
-        const auto decision = engine->process({Samples{pcm}.subspan(at, frame), narrowband});
+        const auto decision = engine->process({Samples{pcm}.subspan(at, frame), narrowband})[0];
         EXPECT_EQ(decision.voiced, decision.speech_probability > 0);
         EXPECT_EQ(decision.age, 0u);
     }
 }
 
 TEST(WebRtcVad, ListensWithoutAllocating) {
-    const auto engine = make_webrtc_vad(2)->make();
+    const auto engine = make_webrtc_vad(2)->make(narrowband);
     const auto pcm = test::buzz(50 * frame, narrowband);
     const auto before = test::allocations();
     voiced_frames(*engine, pcm);
@@ -96,15 +95,17 @@ TEST(WebRtcVad, ListensWithoutAllocating) {
 
 TEST(WebRtcVad, ResetMakesItAsNew) {
     const auto factory = make_webrtc_vad(2);
-    const auto used = factory->make();
+    const auto used = factory->make(narrowband);
     voiced_frames(*used, test::noise(80 * frame, 3'000));
     used->reset();
-    const auto fresh = factory->make();
+    const auto fresh = factory->make(narrowband);
     auto pcm = test::noise(20 * frame, 500, 3);
     test::append(pcm, test::buzz(30 * frame, narrowband));
     for (std::size_t at = 0; at < pcm.size(); at += frame) {
         const FrameView view{Samples{pcm}.subspan(at, frame), narrowband};
-        EXPECT_EQ(used->process(view).speech_probability, fresh->process(view).speech_probability);
+        EXPECT_EQ(
+            used->process(view)[0].speech_probability, fresh->process(view)[0].speech_probability
+        );
     }
 }
 

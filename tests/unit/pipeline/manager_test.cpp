@@ -21,14 +21,15 @@ using transports::CallControlErrc;
 class DeafVad final : public media::VadFactory {
     class Engine final : public media::VadEngine {
         SampleRate input_rate() const noexcept override { return narrowband; }
-        media::VadDecision process(media::FrameView) noexcept override { return {0, false, 0, 0}; }
+        media::VadDecisions process(media::FrameView) noexcept override { return {}; }
         void reset() noexcept override {}
     };
 
 public:
     std::string_view name() const noexcept override { return "deaf"; }
-    SampleRate input_rate() const noexcept override { return narrowband; }
-    std::unique_ptr<media::VadEngine> make() const override { return std::make_unique<Engine>(); }
+    std::unique_ptr<media::VadEngine> make(SampleRate) const override {
+        return std::make_unique<Engine>();
+    }
 };
 
 /// Two shards that this thread runs in turn; the call lives on the second, who asks on the first.
