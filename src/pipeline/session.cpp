@@ -212,6 +212,7 @@ asio::awaitable<void> Session::open_stt(error_code& error) {
     services::SttOptions options;
     options.language = context_.agent.language;
     options.traceparent = telemetry_.traceparent();
+    options.log = log_;
     auto opening = context_.services.stt.open(shard_, std::move(options));
     auto stream = co_await async::with_deadline(std::move(opening), open_limit);
     if (stream) {
@@ -225,6 +226,7 @@ asio::awaitable<void> Session::open_llm(error_code& error) {
     services::LlmOptions options;
     options.language = context_.agent.language;
     options.traceparent = telemetry_.traceparent();
+    options.log = log_;
     auto opening = context_.services.llm.open(shard_, std::move(options));
     auto session = co_await async::with_deadline(std::move(opening), open_limit);
     if (session) {
@@ -239,6 +241,7 @@ asio::awaitable<void> Session::open_tts(error_code& error) {
     options.language = context_.agent.language;
     options.voice = context_.agent.voice;
     options.traceparent = telemetry_.traceparent();
+    options.log = log_;
     auto opening = context_.services.tts.open(shard_, std::move(options));
     auto session = co_await async::with_deadline(std::move(opening), open_limit);
     if (session) {

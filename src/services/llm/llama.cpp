@@ -19,17 +19,19 @@ namespace {
 
 /// Owners: the session, and replies.
 struct Core {
-    Core(async::Shard& shard, WarmWebSocket::Options options) {
+    Core(async::Shard& shard, WarmWebSocket::Options options, log::Logger logger)
+        : log{std::move(logger)} {
         supply.emplace(shard, std::move(options));
     }
 
+    const log::Logger log;
     std::optional<WarmWebSocket> supply;  ///< none: the session is gone
     log::RateLimit complaints{10s};
 
     void pass_on(std::string_view complaint) {
         constexpr std::size_t longest = 200;
         if (!complaints.allow(Clock::now())) return;
-        log::Logger{}.warn(
+        log.warn(
             "the llama server complains",
             log::kv("said", complaint.substr(0, longest)),
             log::kv("suppressed", complaints.suppressed())
@@ -123,7 +125,8 @@ public:
           core_{std::make_shared<Core>(
               shard,
               WarmWebSocket::Options{
-                  config.endpoint, with_trace({}, std::move(options.traceparent)), {}}
+                  config.endpoint, with_trace({}, std::move(options.traceparent)), {}},
+              std::move(options.log)
           )} {}
     LlamaSession(const LlamaSession&) = delete;
     LlamaSession& operator=(const LlamaSession&) = delete;

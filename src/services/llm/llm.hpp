@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
+#include "observability/log.hpp"
 #include "observability/metrics.hpp"
 #include "services/served.hpp"
 
@@ -59,6 +60,7 @@ struct LlmOptions {
     std::string language;
     /// W3C trace context of the call, for the handshake with a server; empty: none.
     std::string traceparent{};
+    log::Logger log{};  ///< the call's: its lines name it
 };
 
 /// One question. `messages` ends with what the caller just said, or with what became of a tool

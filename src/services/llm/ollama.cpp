@@ -20,8 +20,9 @@ using log::kv;
 
 class OllamaSession final : public LlmSession {
 public:
-    OllamaSession(async::Shard& shard, std::shared_ptr<OllamaLlm::Shared> shared)
+    OllamaSession(async::Shard& shard, std::shared_ptr<OllamaLlm::Shared> shared, log::Logger log)
         : shared_{std::move(shared)},
+          log_{std::move(log)},
           connections_{std::make_shared<net::HttpConnections>(
               shard,
               net::HttpConnections::Options{
@@ -41,9 +42,9 @@ public:
         request.body = ollama_request(config, std::move(question), offer_tools);
         auto reader = std::make_unique<OllamaReader>(
             !chat,
-            [shared = shared_, offer_tools](int status, std::string_view text) {
+            [shared = shared_, log = log_, offer_tools](int status, std::string_view text) {
                 if (const auto not_logged = shared->complaints.allow(Clock::now())) {
-                    log::Logger{}.warn(
+                    log.warn(
                         "Ollama failed to answer",
                         kv("model", shared->config.model),
                         kv("status", status),
@@ -61,6 +62,7 @@ public:
 
 private:
     const std::shared_ptr<OllamaLlm::Shared> shared_;
+    const log::Logger log_;
     /// Shared with replies: one may be read while its session goes.
     const std::shared_ptr<net::HttpConnections> connections_;
 };
@@ -106,9 +108,10 @@ OllamaLlm::OllamaLlm(OllamaConfig config)
 }
 
 asio::awaitable<Result<std::unique_ptr<LlmSession>>> OllamaLlm::open(
-    async::Shard& shard, LlmOptions /*options*/
+    async::Shard& shard, LlmOptions options
 ) {
-    std::unique_ptr<LlmSession> session = std::make_unique<OllamaSession>(shard, shared_);
+    std::unique_ptr<LlmSession> session =
+        std::make_unique<OllamaSession>(shard, shared_, std::move(options.log));
     co_return session;
 }
 

@@ -30,10 +30,12 @@ public:
     OpenAiSession(
         async::Shard& shard,
         std::shared_ptr<const OpenAiConfig> config,
-        std::shared_ptr<Complaints> complaints
+        std::shared_ptr<Complaints> complaints,
+        log::Logger log
     )
         : config_{std::move(config)},
           complaints_{std::move(complaints)},
+          log_{std::move(log)},
           connections_{std::make_shared<net::HttpConnections>(
               shard,
               net::HttpConnections::Options{
@@ -49,10 +51,11 @@ public:
         request.headers = with_trace({}, std::move(question.traceparent));
         request.body = openai_request(*config_, std::move(question));
         auto complain = [config = config_,
-                         complaints = complaints_](int status, std::string_view text) {
+                         complaints = complaints_,
+                         log = log_](int status, std::string_view text) {
             const auto not_logged = complaints->allow(Clock::now());
             if (!not_logged) return;
-            log::Logger{}.warn(
+            log.warn(
                 "the model failed to answer",
                 kv("url", config->endpoint.url),
                 kv("model", config->model),
@@ -68,6 +71,7 @@ public:
 private:
     const std::shared_ptr<const OpenAiConfig> config_;
     const std::shared_ptr<Complaints> complaints_;
+    const log::Logger log_;
     /// Shared with replies: one may be read while its session goes.
     const std::shared_ptr<net::HttpConnections> connections_;
 };
@@ -79,10 +83,10 @@ OpenAiLlm::OpenAiLlm(OpenAiConfig config)
       complaints_{std::make_shared<Complaints>()} {}
 
 asio::awaitable<Result<std::unique_ptr<LlmSession>>> OpenAiLlm::open(
-    async::Shard& shard, LlmOptions /*options*/
+    async::Shard& shard, LlmOptions options
 ) {
     std::unique_ptr<LlmSession> session =
-        std::make_unique<OpenAiSession>(shard, config_, complaints_);
+        std::make_unique<OpenAiSession>(shard, config_, complaints_, std::move(options.log));
     co_return session;
 }
 

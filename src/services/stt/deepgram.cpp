@@ -35,13 +35,16 @@ public:
         std::shared_ptr<const DeepgramSttConfig> config,
         std::shared_ptr<DeepgramStt::Stats> stats,
         std::string url,
-        std::string traceparent
+        SttOptions options
     )
         : shard_{shard},
           config_{std::move(config)},
           stats_{std::move(stats)},
+          log_{std::move(options.log)},
           url_{std::move(url)},
-          headers_{with_trace(deepgram::authorization(config_->api_key), std::move(traceparent))},
+          headers_{with_trace(
+              deepgram::authorization(config_->api_key), std::move(options.traceparent)
+          )},
           listener_{config_->chunk},
           inbox_{shard.executor()},
           wanted_{shard.executor()},
@@ -49,8 +52,8 @@ public:
 
     /// Begins to connect.
     void start() {
-        background_.emplace(shard_.executor(), [](std::exception_ptr) {
-            log::Logger{}.error("deepgram: a task failed");
+        background_.emplace(shard_.executor(), [log = log_](std::exception_ptr) {
+            log.error("deepgram: a task failed");
         });
         background_->spawn(supply(shared_from_this()));
         background_->spawn(keep_time(shared_from_this()));
@@ -112,7 +115,7 @@ private:
     }
     void fail(const error_code& error) {
         if (inbox_.failed()) return;
-        log::Logger{}.warn(
+        log_.warn(
             "deepgram: recognition failed",
             log::kv("error", error),
             log::kv("request", listener_.request_id())
@@ -124,6 +127,7 @@ private:
     async::Shard& shard_;
     const std::shared_ptr<const DeepgramSttConfig> config_;
     const std::shared_ptr<DeepgramStt::Stats> stats_;
+    const log::Logger log_;
     const std::string url_;
     const net::HttpHeaders headers_;
     deepgram::Listener listener_;
@@ -267,9 +271,9 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> DeepgramStt::open(
     async::Shard& shard, SttOptions options
 ) {
     auto url = deepgram::listen_url(*config_, options.language);
-    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(std::make_shared<Core>(
-        shard, config_, stats_, std::move(url), std::move(options.traceparent)
-    ));
+    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(
+        std::make_shared<Core>(shard, config_, stats_, std::move(url), std::move(options))
+    );
     co_return stream;
 }
 

@@ -416,7 +416,7 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> PocketSphinxStt::open(
     const bool english = language.empty() || language == "en" || language.starts_with("en-") ||
                          language.starts_with("en_");
     if (!english) {
-        log::Logger{}.warn(
+        options.log.warn(
             "pocketsphinx understands English only: choose another [stt] provider",
             log::kv("language", language)
         );

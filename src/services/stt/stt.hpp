@@ -6,6 +6,7 @@
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "media/frame.hpp"
+#include "observability/log.hpp"
 #include "observability/metrics.hpp"
 #include "services/served.hpp"
 
@@ -38,6 +39,7 @@ struct SttOptions {
     std::string language;  ///< BCP 47 ("en", "tr-TR"); empty: the service's own default
     /// W3C trace context of the call, for the handshake with a server; empty: none.
     std::string traceparent{};
+    log::Logger log{};  ///< the call's: its lines name it
 };
 
 struct SttEvent {

@@ -66,16 +66,17 @@ public:
         async::Shard& shard,
         std::shared_ptr<const VoskConfig> config,
         std::shared_ptr<VoskStt::Stats> stats,
-        std::string traceparent
+        SttOptions options
     )
         : config_{std::move(config)},
           stats_{std::move(stats)},
+          log_{std::move(options.log)},
           first_message_{vosk::config_message(*config_)},
           inbox_{shard.executor()},
           may_take_{shard.executor()} {
-        warm_.emplace(shard, socket_options(*config_, std::move(traceparent)));
-        background_.emplace(shard.executor(), [](std::exception_ptr) {
-            log::Logger{}.error("vosk: a task failed");
+        warm_.emplace(shard, socket_options(*config_, std::move(options.traceparent)));
+        background_.emplace(shard.executor(), [log = log_](std::exception_ptr) {
+            log.error("vosk: a task failed");
         });
     }
 
@@ -216,7 +217,7 @@ private:
 
     void fail(const error_code& error) {
         if (inbox_.failed()) return;
-        log::Logger{}.warn("vosk: recognition failed", log::kv("error", error));
+        log_.warn("vosk: recognition failed", log::kv("error", error));
         drop_all();
         inbox_.fail(error);
     }
@@ -234,6 +235,7 @@ private:
 
     const std::shared_ptr<const VoskConfig> config_;
     const std::shared_ptr<VoskStt::Stats> stats_;
+    const log::Logger log_;
     const std::string first_message_;
     SttInbox inbox_;
     std::optional<WarmWebSocket> warm_;
@@ -342,9 +344,9 @@ VoskStt::VoskStt(VoskConfig config) : stats_{std::make_shared<Stats>()} {
 asio::awaitable<Result<std::unique_ptr<SttStream>>> VoskStt::open(
     async::Shard& shard, SttOptions options
 ) {
-    std::unique_ptr<SttStream> stream = std::make_unique<Stream>(
-        std::make_shared<Core>(shard, config_, stats_, std::move(options.traceparent))
-    );
+    std::unique_ptr<SttStream> stream =
+        std::make_unique<Stream>(std::make_shared<Core>(shard, config_, stats_, std::move(options))
+        );
     co_return stream;
 }
 

@@ -122,12 +122,21 @@ private:
 
 /// Owners: the stream, what listens for its utterances, and a next() that waits.
 struct Core {
-    Core(async::Shard& shard, const Endpoint& endpoint, std::shared_ptr<Stats> counters)
-        : stats{std::move(counters)}, inbox{shard.executor(), 64}, free{shard.executor()} {
+    Core(
+        async::Shard& shard,
+        const Endpoint& endpoint,
+        std::shared_ptr<Stats> counters,
+        log::Logger logger
+    )
+        : stats{std::move(counters)},
+          log{std::move(logger)},
+          inbox{shard.executor(), 64},
+          free{shard.executor()} {
         supply.emplace(shard, endpoint);
     }
 
     const std::shared_ptr<Stats> stats;
+    const log::Logger log;
     std::optional<WarmTcp> supply;  ///< none: the stream is gone
     struct Item {
         SttEvent event;
@@ -155,7 +164,7 @@ std::optional<Heard> on_event(
     Core& core, const std::shared_ptr<Utterance>& utterance, const WyomingEvent& event
 ) {
     if (event.type == "error") {
-        log::Logger{}.warn(
+        core.log.warn(
             "the recognition server complains",
             log::kv("provider", "wyoming"),
             log::kv("said", event.text("text").substr(0, 200))
@@ -238,9 +247,12 @@ public:
         async::Shard& shard,
         const WyomingSttConfig& config,
         std::string language,
-        std::shared_ptr<Stats> stats
+        std::shared_ptr<Stats> stats,
+        log::Logger logger
     )
-        : core_{std::make_shared<Core>(shard, config.endpoint, std::move(stats))},
+        : core_{std::make_shared<Core>(
+              shard, config.endpoint, std::move(stats), std::move(logger)
+          )},
           language_{std::move(language)},
           chunk_{samples_in(
               std::clamp(config.chunk, milliseconds{20}, milliseconds{1'000}), wideband
@@ -308,7 +320,7 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> WyomingStt::open(
 ) {
     auto language = known_language(config_.language.empty() ? options.language : config_.language);
     std::unique_ptr<SttStream> stream =
-        std::make_unique<Stream>(shard, config_, std::move(language), stats_);
+        std::make_unique<Stream>(shard, config_, std::move(language), stats_, options.log);
     co_return stream;
 }
 

@@ -67,17 +67,20 @@ public:
         std::shared_ptr<const DeepgramTtsConfig> config,
         std::shared_ptr<DeepgramTts::Stats> stats,
         std::string url,
-        std::string traceparent
+        TtsOptions options
     )
         : shard_{shard},
           config_{std::move(config)},
           stats_{std::move(stats)},
+          log_{std::move(options.log)},
           url_{std::move(url)},
-          headers_{with_trace(deepgram::authorization(config_->api_key), std::move(traceparent))} {}
+          headers_{with_trace(
+              deepgram::authorization(config_->api_key), std::move(options.traceparent)
+          )} {}
 
     void start() {
-        background_.emplace(shard_.executor(), [](std::exception_ptr) {
-            log::Logger{}.error("deepgram: a task failed");
+        background_.emplace(shard_.executor(), [log = log_](std::exception_ptr) {
+            log.error("deepgram: a task failed");
         });
         connect_again();
     }
@@ -221,7 +224,7 @@ private:
                 ++stats_->warnings;
                 return on_lost(make_error_code(ServiceErrc::overloaded));
             case Kind::error:
-                log::Logger{}.warn("deepgram: the voice failed", log::kv("error", message->text));
+                log_.warn("deepgram: the voice failed", log::kv("error", message->text));
                 return on_lost(make_error_code(ServiceErrc::unavailable));
             case Kind::other:
                 if (!message->text.empty()) ++stats_->warnings;
@@ -276,6 +279,7 @@ private:
     async::Shard& shard_;
     const std::shared_ptr<const DeepgramTtsConfig> config_;
     const std::shared_ptr<DeepgramTts::Stats> stats_;
+    const log::Logger log_;
     const std::string url_;
     const net::HttpHeaders headers_;
     std::deque<std::shared_ptr<Job>> jobs_;  ///< not done; the first is, or will be, spoken
@@ -390,9 +394,9 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> DeepgramTts::open(
     async::Shard& shard, TtsOptions options
 ) {
     auto url = deepgram::speak_url(*config_, options.voice);
-    std::unique_ptr<TtsSession> session = std::make_unique<Session>(std::make_shared<Core>(
-        shard, config_, stats_, std::move(url), std::move(options.traceparent)
-    ));
+    std::unique_ptr<TtsSession> session = std::make_unique<Session>(
+        std::make_shared<Core>(shard, config_, stats_, std::move(url), std::move(options))
+    );
     co_return session;
 }
 

@@ -84,7 +84,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> ElevenLabsTts::open(
         config_.endpoint, with_trace(headers_of(config_), std::move(options.traceparent)), limits};
     warm.endpoint.url = elevenlabs_url(config_, voice, options.language);
     if (warm.endpoint.url.empty()) {
-        log::Logger{}.warn(
+        options.log.warn(
             "elevenlabs needs a voice_id, in [tts.elevenlabs] or as the agent's voice",
             log::kv("voice", voice),
             log::kv("model", config_.model)
@@ -97,7 +97,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> ElevenLabsTts::open(
         return std::make_unique<ElevenLabsExchange>(text, settings, format);
     };
     std::unique_ptr<TtsSession> session = std::make_unique<RemoteSpeech<WarmWebSocket>>(
-        shard, name(), std::move(make_exchange), std::move(warm)
+        shard, name(), std::move(options.log), std::move(make_exchange), std::move(warm)
     );
     co_return session;
 }

@@ -70,7 +70,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> FliteTts::open(
                          language.starts_with("en_");
     const auto& voice = options.voice.empty() ? config_.voice : options.voice;
     if (!english || !is_flite_voice(voice)) {
-        log::Logger{}.warn(
+        options.log.warn(
             "flite has no such voice: it speaks English with slt, rms, awb and kal",
             log::kv("language", language),
             log::kv("voice", voice)

@@ -41,7 +41,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> PiperTts::open(
     WarmWebSocket::Options warm{
         config_.endpoint, with_trace({}, std::move(options.traceparent)), limits};
     std::unique_ptr<TtsSession> session = std::make_unique<RemoteSpeech<WarmWebSocket>>(
-        shard, name(), std::move(make_exchange), std::move(warm)
+        shard, name(), std::move(options.log), std::move(make_exchange), std::move(warm)
     );
     co_return session;
 }

@@ -4,6 +4,7 @@
 #include "async/shard.hpp"
 #include "base/result.hpp"
 #include "media/frame.hpp"
+#include "observability/log.hpp"
 #include "observability/metrics.hpp"
 #include "services/served.hpp"
 
@@ -25,6 +26,7 @@ struct TtsOptions {
     std::string voice;     ///< engine-specific; empty: the service's default
     /// W3C trace context of the call, for the handshake with a server; empty: none.
     std::string traceparent{};
+    log::Logger log{};  ///< the call's: its lines name it
 };
 
 struct TtsChunk {

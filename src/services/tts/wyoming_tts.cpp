@@ -20,7 +20,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> WyomingTts::open(
         return std::make_unique<WyomingExchange>(text, voice);
     };
     std::unique_ptr<TtsSession> session = std::make_unique<RemoteSpeech<WarmTcp>>(
-        shard, name(), std::move(make_exchange), config_.endpoint
+        shard, name(), std::move(options.log), std::move(make_exchange), config_.endpoint
     );
     co_return session;
 }

@@ -1,5 +1,9 @@
 #include "async/run_blocking.hpp"
 #include "support/session_test.hpp"
+#include "support/temporary_folder.hpp"
+
+#include <fstream>
+#include <string>
 
 namespace oavc::pipeline {
 namespace {
@@ -60,6 +64,24 @@ TEST_F(SessionTest, ARecogniserThatFailsIsApologisedFor) {
     run(2s);
     EXPECT_THAT(tts.texts(), ElementsAre("Something is wrong."));
     EXPECT_TRUE(over);
+}
+
+TEST_F(SessionTest, WhatServicesLogOfACallNamesTheCall) {
+    const test::TemporaryFolder folder;
+    log::configure({.format = log::Format::json, .file = folder.file("log")});
+    start();
+    stt.opened.at(0).log.warn("stt");
+    llm.opened.at(0).log.warn("llm");
+    tts.opened.at(0).log.warn("tts");
+    log::configure({});
+    std::ifstream in{folder.file("log")};
+    std::size_t named = 0;
+    for (std::string line; std::getline(in, line);) {
+        if (line.find("WARN") == std::string::npos) continue;
+        EXPECT_THAT(line, testing::HasSubstr("\"call\":\"" + session->id().value + "\""));
+        ++named;
+    }
+    EXPECT_EQ(named, 3u);
 }
 
 TEST_F(SessionTest, AServiceThatCannotBeOpenedRefusesTheCallBeforeItIsAnswered) {

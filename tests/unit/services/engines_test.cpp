@@ -9,6 +9,7 @@
 #include "services/tts/flite_voice.hpp"
 #include "support/await.hpp"
 #include "support/clips.hpp"
+#include "support/temporary_folder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -74,6 +75,23 @@ protected:
         }
     }
 };
+
+TEST_F(Engines, ALineOfAnAdapterCarriesTheFieldsOfItsCall) {
+    const test::TemporaryFolder folder;
+    log::configure({.format = log::Format::json, .file = folder.file("log")});
+    FliteTts flite{config.flite, workers};
+    TtsOptions options;
+    options.language = "tr";
+    options.log = log::Logger{}.with({log::kv("call", "c-1")});
+    EXPECT_EQ(
+        test::result_of(shard, flite.open(shard, std::move(options))).error(),
+        ServiceErrc::configuration
+    );
+    log::configure({});
+    std::ifstream in{folder.file("log")};
+    const std::string line{std::istreambuf_iterator<char>{in}, {}};
+    EXPECT_THAT(line, HasSubstr(R"("call":"c-1")"));
+}
 
 TEST_F(Engines, FliteSpeaksAndStopsWhenItIsCancelled) {
     FliteTts flite{config.flite, workers};

@@ -436,7 +436,7 @@ asio::awaitable<Result<std::unique_ptr<SttStream>>> FasterWhisperStt::open(
     const bool known = language.empty() || (engine_->knows_language(language) &&
                                             (engine_->multilingual() || language == "en"));
     if (!known) {
-        log::Logger{}.warn(
+        options.log.warn(
             "the Whisper model does not understand the agent's language",
             log::kv("language", language)
         );

@@ -54,10 +54,11 @@ public:
     RemoteSpeech(
         async::Shard& shard,
         std::string_view provider,
+        log::Logger log,
         MakeExchange make_exchange,
         SupplyArgs&&... args
     )
-        : core_{std::make_shared<Core>(shard, provider, std::move(make_exchange))} {
+        : core_{std::make_shared<Core>(shard, provider, std::move(log), std::move(make_exchange))} {
         core_->supply.emplace(shard, std::forward<SupplyArgs>(args)...);
     }
     ~RemoteSpeech() override { core_->supply.reset(); }
@@ -91,10 +92,14 @@ private:
 
     /// Owners: the session, its replies, and a next() that waits.
     struct Core {
-        Core(async::Shard& shard, std::string_view name, MakeExchange make)
-            : provider{name}, make_exchange{std::move(make)}, moved{shard.executor()} {}
+        Core(async::Shard& shard, std::string_view name, log::Logger logger, MakeExchange make)
+            : provider{name},
+              log{std::move(logger)},
+              make_exchange{std::move(make)},
+              moved{shard.executor()} {}
 
         const std::string_view provider;
+        const log::Logger log;
         const MakeExchange make_exchange;
         std::optional<Supply> supply;  ///< none: the session is gone
         std::deque<std::shared_ptr<Sentence>> order;
@@ -112,7 +117,7 @@ private:
         void pass_on(std::string_view complaint) {
             constexpr std::size_t longest = 200;
             if (complaint.empty() || !complaints.allow(Clock::now())) return;
-            log::Logger{}.warn(
+            log.warn(
                 "the voice server complains",
                 log::kv("provider", provider),
                 log::kv("said", complaint.substr(0, longest)),
