@@ -3,11 +3,15 @@
 #include "api/control_api.hpp"
 #include "async/run_blocking.hpp"
 #include "net/http_client.hpp"
+#include "net/tls.hpp"
+
+#include <fmt/format.h>
 
 #include <algorithm>
 #include <exception>
 #include <new>
 #include <span>
+#include <stdexcept>
 #include <utility>
 
 namespace oavc::api {
@@ -57,7 +61,7 @@ net::HttpHeaders otlp_headers(std::string_view text) {
 
 SpanExporter::SpanExporter(const trace::Config& config, trace::Resource resource, log::Logger log)
     : url_{traces_url(config.endpoint)},
-      ca_file_{config.ca_file},
+      tls_{config.certificate_file, config.key_file, config.ca_file},
       headers_{otlp_headers(config.headers)},
       resource_{std::move(resource)},
       log_{std::move(log)},
@@ -69,7 +73,17 @@ SpanExporter::SpanExporter(const trace::Config& config, trace::Resource resource
 
 SpanExporter::~SpanExporter() { stop(); }
 
+void SpanExporter::reload_certificates() {
+    if (!url_.starts_with("https://")) return;
+    try {
+        net::load_client_identity(shard_, tls_);
+    } catch (const std::runtime_error& error) {
+        throw std::runtime_error{fmt::format("[tracing] {}", error.what())};
+    }
+}
+
 void SpanExporter::start() {
+    reload_certificates();
     shard_.start();
     running_ = true;
     shard_.post([this] { tasks_.spawn(run()); });
@@ -144,7 +158,7 @@ asio::awaitable<bool> SpanExporter::send(std::string body, Clock::duration limit
     net::HttpClientRequest request;
     request.method = "POST";
     request.url = url_;
-    request.ca_file = ca_file_;
+    request.tls = tls_;
     request.headers = headers_;
     request.headers.insert_or_assign("Content-Type", "application/json");
     request.body = std::move(body);

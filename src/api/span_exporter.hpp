@@ -5,6 +5,7 @@
 #include "async/signal.hpp"
 #include "async/task_group.hpp"
 #include "net/http.hpp"
+#include "net/tls_identity.hpp"
 #include "observability/log.hpp"
 #include "observability/otlp.hpp"
 #include "observability/tracing_config.hpp"
@@ -37,9 +38,12 @@ public:
     SpanExporter& operator=(const SpanExporter&) = delete;
     ~SpanExporter();
 
-    void start();
+    void start();  ///< throws as reload_certificates() does
     /// Sends what is left, for at most two seconds, and ends. Blocks.
     void stop();
+
+    /// For connections to come. Throws std::runtime_error that names the file; the old ones go on.
+    void reload_certificates();
 
     void take(trace::Span span) noexcept override;
 
@@ -53,7 +57,7 @@ private:
     asio::awaitable<bool> send(std::string body, Clock::duration limit);
 
     const std::string url_;
-    const std::string ca_file_;
+    const net::TlsIdentity tls_;
     const net::HttpHeaders headers_;
     const trace::Resource resource_;
     log::Logger log_;

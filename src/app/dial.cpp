@@ -42,6 +42,8 @@ The server must allow it: [telephony] dial_allowed.
   --follow           stay until the call is over, and show it: ringing, answered, what is said
   --json             for scripts: one JSON object per line, nothing else
   --url URL          the server (default: $OAVC_URL, else http://127.0.0.1:8088)
+  --ca FILE          of an https URL: PEM file of whom to believe (default: the system's, or
+                     $SSL_CERT_FILE)
   --token TOKEN      its [api] token (default: $OAVC_API_TOKEN); not needed on the server itself
 
 Exit status: 0 placed, or with --follow: answered and ended by either side; 1 the server is not
@@ -60,6 +62,7 @@ constexpr Options::Spec options[]{
     {"--follow", "-f", false},
     {"--json", "", false},
     {"--url", "", true},
+    {"--ca", "", true},
     {"--token", "", true},
 };
 
@@ -215,6 +218,8 @@ int dial_command(std::span<const std::string_view> arguments) {
     request.headers["Content-Type"] = "application/json";
     if (!token.empty()) request.headers["Authorization"] = "Bearer " + token;
     request.body = net::json_text(request_of(given));
+    const std::string ca_file{given.value("--ca").value_or("")};
+    request.tls.ca_file = ca_file;
     Result<net::HttpResponse> response{error_code{asio::error::fault}};
     async::run_blocking(shard, post_into(shard, std::move(request), response));
     if (!response) {
@@ -250,8 +255,9 @@ int dial_command(std::span<const std::string_view> arguments) {
     if (!given.has("--follow")) return status(DialExit::ok);
 
     Follower follower{for_scripts, !for_scripts && ::isatty(STDOUT_FILENO) == 1, id};
-    caller::ServerWatch watch{
-        shard, {url, token}, id, [&follower](const auto& event) { follower.on_event(event); }};
+    caller::ServerWatch watch{shard, {url, token, ca_file}, id, [&follower](const auto& event) {
+                                  follower.on_event(event);
+                              }};
     async::run_blocking(shard, watch.run());
     if (!follower.end_reason()) {
         fmt::print(stderr, "oavc dial: the call was lost from sight: {}\n", watch.problem());

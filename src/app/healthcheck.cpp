@@ -25,12 +25,14 @@ Asks a running server whether it is alive; for containers, which have no curl. E
                 lacks a service that it needs. Without: whether it works (/health/live)
   --url URL     what to ask instead (default: $OAVC_URL, else http://127.0.0.1:PORT, and PORT is
                 $PORT, else $OAVC_API_PORT, else 8088; a URL without a path gets the usual one)
+  --ca FILE     of an https URL: PEM file of whom to believe (default: the system's, or
+                $SSL_CERT_FILE)
 
   oavc healthcheck && echo alive
   oavc healthcheck --ready --url http://10.0.0.7:8088
 )";
 
-constexpr Options::Spec options[]{{"--ready", "", false}, {"--url", "", true}};
+constexpr Options::Spec options[]{{"--ready", "", false}, {"--url", "", true}, {"--ca", "", true}};
 
 constexpr Clock::duration answer_limit = 2s;  ///< less than any orchestrator's own limit
 
@@ -79,6 +81,7 @@ int healthcheck_command(std::span<const std::string_view> arguments) {
     } else {
         request.url = health_url(config::process_environment(), ready);
     }
+    request.tls.ca_file = given.value("--ca").value_or("");
     const std::string url = request.url;
     async::Shard shard{0};
     Result<net::HttpResponse> response{error_code{asio::error::fault}};

@@ -37,6 +37,20 @@ Effect effect_of(const config::Setting& setting) noexcept {
     return app::effect_of(setting.section, setting.key->name);
 }
 
+/// Of the files that settings name for which `wanted` holds.
+template <class Wanted>
+FileTimes file_times(const config::Loaded& loaded, Wanted wanted) {
+    FileTimes times;
+    for (const config::Setting& setting : loaded.settings) {
+        const bool file = std::holds_alternative<config::Path>(setting.key->rule);
+        if (!file || setting.value.empty() || !wanted(setting)) continue;
+        std::error_code missing;
+        const auto written = std::filesystem::last_write_time(setting.value, missing);
+        if (!missing) times.emplace(setting.value, written);
+    }
+    return times;
+}
+
 }  // namespace
 
 Effect effect_of(std::string_view section, std::string_view key) noexcept {
@@ -75,15 +89,17 @@ ReloadPlan plan_reload(
 }
 
 FileTimes engine_file_times(const config::Loaded& loaded) {
-    FileTimes times;
-    for (const config::Setting& setting : loaded.settings) {
-        const bool file = std::holds_alternative<config::Path>(setting.key->rule);
-        if (!file || setting.value.empty() || effect_of(setting) != Effect::engines) continue;
-        std::error_code missing;
-        const auto written = std::filesystem::last_write_time(setting.value, missing);
-        if (!missing) times.emplace(setting.value, written);
-    }
-    return times;
+    return file_times(loaded, [](const config::Setting& setting) {
+        return effect_of(setting) == Effect::engines;
+    });
+}
+
+FileTimes certificate_file_times(const config::Loaded& loaded) {
+    return file_times(loaded, [](const config::Setting& setting) {
+        const std::string_view name = setting.key->name;
+        return name.starts_with("tls_") || name.ends_with("ca_file") ||
+               name == "certificate_file" || name == "key_file";
+    });
 }
 
 }  // namespace oavc::app

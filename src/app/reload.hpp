@@ -36,4 +36,8 @@ ReloadPlan plan_reload(
 using FileTimes = std::map<std::string, std::filesystem::file_time_type>;
 FileTimes engine_file_times(const config::Loaded& loaded);
 
+/// The same of certificates, keys and whom we believe, of servers and clients: where somebody
+/// renews them without telling us.
+FileTimes certificate_file_times(const config::Loaded& loaded);
+
 }  // namespace oavc::app

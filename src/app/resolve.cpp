@@ -59,6 +59,7 @@ void resolve_names(config::Config& config) {
         }
     }
     resolve(config.api.host, "[api] host");
+    if (!config.api.tls_host.empty()) resolve(config.api.tls_host, "[api] tls_host");
 }
 
 }  // namespace oavc::app

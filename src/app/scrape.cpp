@@ -70,6 +70,11 @@ Scrape::Scrape(metrics::Registry& registry, Sources sources)
     http("requests", &Stats::requests);
     http("bad_requests", &Stats::bad_requests);
     http("websockets", &Stats::websockets);
+    http("tls_handshakes", &Stats::tls_handshakes);
+    http("tls_bad_certificates", &Stats::tls_bad_certificates);
+    http("tls_plain_http", &Stats::tls_plain_http);
+    http("tls_failed", &Stats::tls_failed);
+    http("tls_busy", &Stats::tls_busy);
     for (const auto outcome : api::Access::outcomes) {
         api_refused_[static_cast<std::size_t>(outcome)] = registry.counter(
             "oavc_api_refused_total",

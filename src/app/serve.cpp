@@ -47,6 +47,9 @@ ends the process at once. SIGHUP reads the configuration again, for calls to com
 
 constexpr Options::Spec options[]{{"--config", "-c", true}};
 
+/// How often it is looked whether certificates were renewed.
+constexpr Clock::duration certificate_watch = 30s;
+
 /// How often it is looked whether the last call has ended.
 constexpr Clock::duration glance = 20ms;
 
@@ -144,9 +147,14 @@ Wishes::Wish serve_until_asked(
     const std::filesystem::path& file,
     const config::Environment& environment
 ) {
+    auto next_look = Clock::now() + certificate_watch;
     for (;;) {
         const auto wish = wishes.wait_until(Clock::now() + 1s);
         server.sweep();
+        if (Clock::now() >= next_look) {
+            server.refresh_certificates();
+            next_look = Clock::now() + certificate_watch;
+        }
         if (!wish) continue;
         if (wish->kind != Kind::reload) return *wish;
         reload(server, file, environment);

@@ -4,7 +4,9 @@
 #include "api/call_log.hpp"
 #include "api/control_api.hpp"
 #include "api/event_feed.hpp"
+#include "app/client_identities.hpp"
 #include "app/engines.hpp"
+#include "app/http_options.hpp"
 #include "app/reload.hpp"
 #include "app/resolve.hpp"
 #include "app/scrape.hpp"
@@ -109,15 +111,6 @@ std::string services_json(const std::vector<services::Provider::Snapshot>& provi
     return text;
 }
 
-net::HttpServer::Options http_options(const api::Config& config) {
-    net::HttpServer::Options options;
-    options.host = config.host;
-    options.port = config.port;
-    options.max_connections = config.max_connections;
-    options.max_connections_per_source = config.max_connections_per_source;
-    return options;
-}
-
 /// Whose calls come first; the fallback's are beside them, also when both were named.
 std::string first_provider(const config::TelephonyConfig& telephony) {
     if (telephony.provider != "both") return telephony.provider;
@@ -164,6 +157,7 @@ struct Server::Parts {
           current{loaded},
           config{resolved(loaded.config)},
           file_times{engine_file_times(loaded)},
+          certificate_times{certificate_file_times(loaded)},
           logging{loaded.config.logging},
           audit{config.audit, log, &metrics},
           shards{or_cores(config.pipeline.limits.shards)},
@@ -252,18 +246,27 @@ struct Server::Parts {
     }
 
     /// Their files may have been replaced under the same names.
-    void reload_certificates() {
-        for (auto* const listener : listening) {
+    bool reload_certificates() {
+        bool all = true;
+        const auto reload = [&](const auto& whose) {
             try {
-                listener->reload_certificates();
+                whose();
             } catch (const std::runtime_error& error) {
                 log.error(
                     "certificates not reloaded: the old ones go on",
-                    log::kv("via", listener->name()),
                     log::kv("error", std::string_view{error.what()})
                 );
+                all = false;
             }
+        };
+        reload([this] { http.reload_certificates(); });
+        if (tracing) {
+            reload([this] { tracing->exporter.reload_certificates(); });
         }
+        for (auto* const listener : listening) {
+            reload([listener] { listener->reload_certificates(); });
+        }
+        return all;
     }
 
     /// What calls find quicker when it was made before them: fixed sentences, a loaded model. What
@@ -383,6 +386,7 @@ struct Server::Parts {
     const std::string instance{random_hex(8)};
     const config::Config config;  ///< of `started`, with addresses for names
     FileTimes file_times;         ///< of what the engines read; main's
+    FileTimes certificate_times;  ///< as they were read last; main's
     std::mutex logging_mutex;
     log::Settings logging;
     log::Logger log;
@@ -438,6 +442,7 @@ Server::~Server() { stop(); }
 
 void Server::start() {
     Parts& parts = *parts_;
+    load_client_identities(parts.shards, parts.config, nullptr, parts.log);
     parts.audit.start();
     if (parts.tracing) parts.tracing->exporter.start();
     parts.audit.record(
@@ -529,6 +534,18 @@ std::string Server::banner() const {
         );
     }
     line("http", fmt::format("{}, with /health/ready, /metrics and /api/v1/calls", base));
+    if (const auto port = parts.http.tls_port(); port != 0) {
+        const auto& host = c.api.tls_host.empty() ? c.api.host : c.api.tls_host;
+        line(
+            "https",
+            fmt::format(
+                "the same on port {} of {}{}",
+                port,
+                host,
+                c.api.tls_verify_client ? ", for clients with a certificate" : ""
+            )
+        );
+    }
     line(
         "speech",
         fmt::format(
@@ -585,6 +602,9 @@ void Server::reload(const config::Loaded& fresh) {
     Parts& parts = *parts_;
     const auto plan = plan_reload(parts.started, parts.current, fresh);
     auto times = engine_file_times(fresh);
+    auto certificates = certificate_file_times(fresh);
+    const bool clients =
+        load_client_identities(parts.shards, fresh.config, &parts.current.config, parts.log);
     const bool new_engines = plan.engines || times != parts.file_times;
     auto engines = parts.engines.current();
     if (new_engines) {
@@ -597,7 +617,8 @@ void Server::reload(const config::Loaded& fresh) {
         if (new_engines) parts.engines.replace(std::move(engines));
         parts.begin_chores();
     }
-    parts.reload_certificates();
+    const bool servers = parts.reload_certificates();
+    if (clients && servers) parts.certificate_times = std::move(certificates);
     parts.api.set_tokens(fresh.config.api);
     parts.audit.record({.what = "config_reloaded", .who = "system"});
     {
@@ -619,6 +640,18 @@ void Server::reload(const config::Loaded& fresh) {
         "these changes need a restart",
         log::kv("keys", fmt::format("{}", fmt::join(plan.restart, ", ")))
     );
+}
+
+void Server::refresh_certificates() {
+    Parts& parts = *parts_;
+    auto times = certificate_file_times(parts.current);
+    if (times == parts.certificate_times) return;
+    const auto& config = parts.current.config;
+    const bool clients = load_client_identities(parts.shards, config, &config, parts.log);
+    const bool servers = parts.reload_certificates();
+    if (!clients || !servers) return;
+    parts.certificate_times = std::move(times);
+    parts.log.info("certificates were renewed: they hold for connections to come");
 }
 
 void Server::sweep() { parts_->engines.sweep(); }

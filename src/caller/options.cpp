@@ -136,6 +136,12 @@ constexpr std::array option_table{
             return {};
         }},
     Option{
+        "--ca",
+        [](Options& o, std::string_view v) -> std::string {
+            o.ca_file = v;
+            return {};
+        }},
+    Option{
         "--auth-token",
         [](Options& o, std::string_view v) -> std::string {
             o.auth_token = v;
@@ -309,6 +315,8 @@ Results:
 
 Where the connector is (only what differs from its configuration):
   --url URL                 its HTTP server, e.g. http://127.0.0.1:8088
+  --ca FILE                 of an https URL: PEM file of whom to believe (default: the
+                            system's, or $SSL_CERT_FILE)
   --auth-token TOKEN        of Twilio, for signatures
   --api-token TOKEN         of the control API
   --mi-ip IP, --mi-port N   where it expects OpenSIPS's MI (played by us)

@@ -31,6 +31,7 @@ struct Options {
     std::string record;
     std::string digits;
     std::string url;         ///< of the connector's HTTP server
+    std::string ca_file;     ///< of an https URL: PEM to trust instead of the system's store
     std::string auth_token;  ///< Twilio's; secret
     std::string api_token;   ///< secret
     std::string from{"+15550100"};

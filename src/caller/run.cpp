@@ -171,6 +171,7 @@ std::unique_ptr<Line> CallRun::make_line() {
     if (options_.via == "sip") return std::make_unique<SipLine>(shard_, sip_line());
     TwilioLine::Config config;
     config.base_url = options_.url;
+    config.ca_file = options_.ca_file;
     config.public_url = config_.twilio.public_url;
     config.account_sid = config_.twilio.account_sid;
     config.auth_token = options_.auth_token;
@@ -280,7 +281,7 @@ asio::awaitable<void> CallRun::until_stopped(const Watching& watching) {
 void CallRun::begin_watch(const std::string& native_id) {
     ServerWatch watch{
         shard_,
-        ServerWatch::Config{options_.url, options_.api_token},
+        ServerWatch::Config{options_.url, options_.api_token, options_.ca_file},
         native_id,
         [this](const ServerEvent& event) {
             if (event.kind == "answered") server_answered_ = event.since_start;

@@ -120,6 +120,7 @@ asio::awaitable<void> ServerWatch::run() {
             after,
             long_poll.count()
         );
+        request.tls.ca_file = config_.ca_file;
         if (!config_.token.empty()) request.headers["Authorization"] = "Bearer " + config_.token;
         const auto response =
             co_await net::http_request(shard_, std::move(request), long_poll + 5s);

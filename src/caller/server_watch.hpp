@@ -49,7 +49,8 @@ class ServerWatch {
 public:
     struct Config {
         std::string base_url{"http://127.0.0.1:8088"};
-        std::string token;  ///< secret
+        std::string token;      ///< secret
+        std::string ca_file{};  ///< of https: PEM to trust instead of the system's store
     };
 
     ServerWatch(

@@ -65,6 +65,7 @@ asio::awaitable<Dialled> TwilioLine::dial(Ear& ear) {
     request.headers["Content-Type"] = "application/x-www-form-urlencoded; charset=utf-8";
     request.headers["User-Agent"] = "TwilioProxy/1.1";
     request.body = form_encoded(parameters);
+    request.tls.ca_file = config_.ca_file;
     if (!config_.auth_token.empty()) {
         request.headers["X-Twilio-Signature"] = twilio_signature(
             config_.auth_token, without_trailing_slash(signed_base) + config_.path, parameters
@@ -99,8 +100,10 @@ asio::awaitable<Dialled> TwilioLine::dial(Ear& ear) {
     }
     const std::string target = stream_target(order->url, config_.public_url, config_.base_url);
     net::WsLimits limits;
-    auto socket =
-        co_await net::websocket_connect(shard_, target, std::move(headers), config_.limit, limits);
+    net::TlsIdentity believed{.ca_file = config_.ca_file};
+    auto socket = co_await net::websocket_connect(
+        shard_, target, std::move(headers), config_.limit, limits, std::move(believed)
+    );
     if (socket.has_error()) {
         dialled.what = fmt::format("media stream {}: {}", target, socket.error().message());
         co_return dialled;

@@ -20,6 +20,7 @@ public:
         /// What it believes its address to be, for signatures; empty: base_url.
         std::string public_url;
         std::string path{"/"};  ///< of the voice webhook
+        std::string ca_file;    ///< of https: PEM to trust instead of the system's store
         std::string account_sid;
         std::string auth_token;  ///< secret; empty: nothing is signed
         std::string from{"+15550100"};

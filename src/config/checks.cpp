@@ -4,6 +4,7 @@
 #include "config/schema.hpp"
 #include "observability/privacy.hpp"
 #include "pipeline/transfer_target.hpp"
+#include "services/endpoints.hpp"
 
 #include <fmt/format.h>
 
@@ -26,6 +27,7 @@ public:
     explicit Checker(Loaded& loaded) noexcept : loaded_{loaded}, config_{loaded.config} {}
 
     void run() {
+        check_api();
         check_telephony();
         if (config_.serves_rtp()) check_rtp();
         if (config_.serves_opensips()) check_opensips();
@@ -65,6 +67,22 @@ private:
     bool given(std::string_view section, std::string_view key) const {
         const Setting* setting = loaded_.find(section, key);
         return setting != nullptr && setting->origin.kind != Origin::Kind::built_in;
+    }
+
+    void check_api() {
+        const auto& api = config_.api;
+        const auto wrong = [this](std::string_view key, std::string what) {
+            report(Severity::error, "api", key, std::move(what));
+        };
+        if (api.tls_certificate.empty() != api.tls_private_key.empty()) {
+            wrong("tls_private_key", "belongs to tls_certificate: both or none");
+        }
+        if (api.tls_verify_client && api.tls_ca.empty()) {
+            wrong("tls_verify_client", "needs tls_ca: whose certificates are good enough?");
+        }
+        if (api.tls_port == 0) return;
+        if (api.tls_certificate.empty()) wrong("tls_port", "needs tls_certificate");
+        if (api.tls_port == api.port) wrong("tls_port", "must not be port: that one stays plain");
     }
 
     void check_telephony() {
@@ -306,8 +324,28 @@ private:
         refresh(section, "fallback_provider");
     }
 
+    /// What is read for TLS towards a service or a collector.
+    void check_identity(
+        std::string_view section,
+        const std::string& ca,
+        const std::string& certificate,
+        const std::string& key
+    ) {
+        check_file(section, "ca_file", ca);
+        check_file(section, "certificate_file", certificate);
+        check_file(section, "key_file", key);
+        if (certificate.empty() == key.empty()) return;
+        report(Severity::error, section, "key_file", "belongs to certificate_file: both or none");
+    }
+
     void check_services() {
         auto& services = config_.services;
+        const auto& tracing = config_.tracing;
+        check_identity("tracing", tracing.ca_file, tracing.certificate_file, tracing.key_file);
+        for (const auto& [section, endpoint] : services::endpoints_in_use(services)) {
+            const auto& tls = endpoint.tls;
+            check_identity(section, tls.ca_file, tls.certificate_file, tls.key_file);
+        }
         check_fallback("stt", services.stt_provider, services.stt_fallback);
         check_fallback("llm", services.llm_provider, services.llm_fallback);
         check_fallback("tts", services.tts_provider, services.tts_fallback);

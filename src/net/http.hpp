@@ -21,6 +21,7 @@ struct HttpRequest {
     std::string body;
     std::string peer_ip;  ///< numeric address of the client's socket
     bool peer_is_loopback{false};
+    bool secure{false};  ///< it came over TLS that ends here
 
     std::string_view path() const noexcept {
         return std::string_view{target}.substr(0, target.find('?'));

@@ -2,19 +2,19 @@
 
 #include "net/detail/beast_websocket.hpp"
 #include "net/detail/client_http.hpp"
+#include "net/detail/client_tls.hpp"
 #include "net/detail/connect_tcp.hpp"
 #include "net/detail/read_http.hpp"
+#include "net/detail/tls_state.hpp"
+#include "net/detail/websocket_teardown.hpp"
 #include "net/url.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/host_name_verification.hpp>
-#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
-#include <boost/beast/websocket/ssl.hpp>
 
 #include <algorithm>
 #include <optional>
@@ -22,48 +22,29 @@
 
 namespace oavc::net {
 
-namespace detail {
-
-/// Ends the layers below a WebSocket after its close handshake; Beast finds it by name.
-template <class Handler>
-void async_teardown(beast::role_type role, ClientStream& stream, Handler&& handler) {
-    if (auto* tls = stream.tls()) {
-        tls->async_shutdown(std::forward<Handler>(handler));
-    } else {
-        websocket::async_teardown(
-            role, stream.next_layer().socket(), std::forward<Handler>(handler)
-        );
-    }
-}
-
-}  // namespace detail
-
 namespace {
 
 namespace beast = boost::beast;
 namespace http = boost::beast::http;
 namespace ssl = boost::asio::ssl;
 namespace websocket = boost::beast::websocket;
-using detail::ClientStream;
+using detail::PlainOrTlsStream;
 using detail::TlsStream;
 
 constexpr std::string_view user_agent = "oavc/" OAVC_VERSION;
 
 /// A certificate is accepted when it chains to a trusted one and names `host`.
 Result<TlsStream> make_tls(
-    beast::tcp_stream stream, const std::string& host, const std::string& ca_file
+    async::Shard& shard,
+    beast::tcp_stream stream,
+    const std::string& host,
+    const TlsIdentity& identity
 ) {
+    const auto context = detail::client_context(shard, identity);
+    if (context.has_error()) return context.error();
+    TlsStream tls{std::move(stream), (*context)->state().client};
     error_code error;
-    ssl::context context{ssl::context::tls_client};
-    context.set_options(
-        ssl::context::default_workarounds | ssl::context::no_tlsv1 | ssl::context::no_tlsv1_1, error
-    );
-    if (!error && ca_file.empty()) context.set_default_verify_paths(error);
-    if (!error && !ca_file.empty()) context.load_verify_file(ca_file, error);
-    if (error) return error;
-    TlsStream tls{std::move(stream), context};
-    tls.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert, error);
-    if (!error) tls.set_verify_callback(ssl::host_name_verification{host}, error);
+    tls.set_verify_callback(ssl::host_name_verification{host}, error);
     if (error) return error;
     error_code not_numeric;
     asio::ip::make_address(host, not_numeric);
@@ -75,7 +56,7 @@ Result<TlsStream> make_tls(
 }
 
 asio::awaitable<Result<HttpResponse>> exchange(
-    ClientStream& stream, const Url& url, const HttpClientRequest& request, TimePoint deadline
+    PlainOrTlsStream& stream, const Url& url, const HttpClientRequest& request, TimePoint deadline
 ) {
     HttpHeaders headers = request.headers;
     headers.try_emplace("Connection", "close");
@@ -135,13 +116,13 @@ asio::awaitable<Result<HttpResponse>> exchange(
 }
 
 asio::awaitable<Result<std::unique_ptr<WebSocket>>> shake_hands(
-    ClientStream stream,
+    PlainOrTlsStream stream,
     const Url& url,
     const HttpHeaders& headers,
     TimePoint deadline,
     const WsLimits& limits
 ) {
-    using State = detail::WebSocketState<ClientStream>;
+    using State = detail::WebSocketState<PlainOrTlsStream>;
     // The handshake is read into a response that says why it was refused. The WebSocket's own
     // handshake timeout gives way to the caller's deadline.
     const auto state = std::make_shared<State>(std::move(stream), limits);
@@ -168,7 +149,7 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> shake_hands(
     // The decorator borrows `headers`.
     state->ws.set_option(websocket::stream_base::decorator([](websocket::request_type&) {}));
     std::unique_ptr<WebSocket> socket =
-        std::make_unique<detail::BeastWebSocket<ClientStream>>(state);
+        std::make_unique<detail::BeastWebSocket<PlainOrTlsStream>>(state);
     co_return std::move(socket);
 }
 
@@ -194,19 +175,19 @@ HttpResponse head_of(const http::response_header<>& header) {
     return head;
 }
 
-asio::awaitable<Result<ClientStream>> connect(
-    async::Shard& shard, const Url& url, const std::string& ca_file, TimePoint deadline
+asio::awaitable<Result<PlainOrTlsStream>> connect(
+    async::Shard& shard, const Url& url, const TlsIdentity& identity, TimePoint deadline
 ) {
     auto socket = co_await detail::connect_tcp(shard.executor(), url.host, url.port, deadline);
     if (socket.has_error()) co_return socket.error();
     beast::tcp_stream stream{std::move(*socket)};
     stream.expires_at(deadline);
-    if (!url.secure()) co_return ClientStream{std::move(stream)};
-    auto tls = make_tls(std::move(stream), url.host, ca_file);
+    if (!url.secure()) co_return PlainOrTlsStream{std::move(stream)};
+    auto tls = make_tls(shard, std::move(stream), url.host, identity);
     if (tls.has_error()) co_return tls.error();
     auto [error] = co_await tls->async_handshake(ssl::stream_base::client, as_result);
     if (error) co_return detail::plain(error);
-    co_return ClientStream{std::move(*tls)};
+    co_return PlainOrTlsStream{std::move(*tls)};
 }
 
 std::string request_text(
@@ -244,7 +225,7 @@ asio::awaitable<Result<HttpResponse>> http_request(
     const auto url = parse_url(request.url);
     if (url.has_error()) co_return url.error();
     if (url->scheme != "http" && url->scheme != "https") co_return error_code{NetErrc::bad_url};
-    auto stream = co_await detail::connect(shard, *url, request.ca_file, deadline);
+    auto stream = co_await detail::connect(shard, *url, request.tls, deadline);
     if (stream.has_error()) co_return stream.error();
     co_return co_await exchange(*stream, *url, request, deadline);
 }
@@ -255,13 +236,13 @@ asio::awaitable<Result<std::unique_ptr<WebSocket>>> websocket_connect(
     HttpHeaders headers,
     Clock::duration limit,
     WsLimits limits,
-    std::string ca_file
+    TlsIdentity tls
 ) {
     const TimePoint deadline = Clock::now() + limit;
     const auto url = parse_url(url_text);
     if (url.has_error()) co_return url.error();
     if (url->scheme != "ws" && url->scheme != "wss") co_return error_code{NetErrc::bad_url};
-    auto stream = co_await detail::connect(shard, *url, ca_file, deadline);
+    auto stream = co_await detail::connect(shard, *url, tls, deadline);
     if (stream.has_error()) co_return stream.error();
     stream->next_layer().expires_never();  // the WebSocket has timeouts of its own
     co_return co_await shake_hands(std::move(*stream), *url, headers, deadline, limits);

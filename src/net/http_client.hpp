@@ -6,6 +6,7 @@
 #include "base/time.hpp"
 #include "net/errors.hpp"
 #include "net/http.hpp"
+#include "net/tls_identity.hpp"
 #include "net/websocket.hpp"
 
 #include <cstddef>
@@ -21,8 +22,7 @@ struct HttpClientRequest {
     std::string url;  ///< http:// or https://
     HttpHeaders headers;
     std::string body;
-    std::string
-        ca_file;  ///< PEM of certificates to trust instead of the system's; empty: the system's
+    TlsIdentity tls;                  ///< of https: whom to believe, and what to show
     std::size_t max_body{16u << 20};  ///< of the response, when it is collected
 
     /// Downloads: gets the body piece by piece instead of HttpResponse::body; `head` carries status
@@ -31,22 +31,22 @@ struct HttpClientRequest {
     Clock::duration stall_limit{30s};  ///< with on_body: longest wait for the next piece
 };
 
-/// One request on a connection of its own. TLS certificates are verified against the system's
-/// store and the name. `limit` covers all of it. Redirects are not followed. Errors:
-/// NetErrc::bad_url, asio::error (host_not_found, connection_refused, timed_out …), OpenSSL's.
+/// One request on a connection of its own. TLS certificates must be of whom `tls` believes, and of
+/// the name. `limit` covers all of it. Redirects are not followed. Errors: NetErrc::bad_url,
+/// asio::error (host_not_found, connection_refused, timed_out …), OpenSSL's.
 asio::awaitable<Result<HttpResponse>> http_request(
     async::Shard& shard, HttpClientRequest request, Clock::duration limit
 );
 
 /// Connects to ws:// or wss://. `headers` are added to the handshake. A server that answers
-/// anything but 101 gives an error of http_status_category(). `ca_file` as in HttpClientRequest.
+/// anything but 101 gives an error of http_status_category(). `tls` as in HttpClientRequest.
 asio::awaitable<Result<std::unique_ptr<WebSocket>>> websocket_connect(
     async::Shard& shard,
     std::string url,
     HttpHeaders headers,
     Clock::duration limit,
     WsLimits limits,
-    std::string ca_file = {}
+    TlsIdentity tls = {}
 );
 
 }  // namespace oavc::net

@@ -4,16 +4,20 @@
 #include "async/task_group.hpp"
 #include "base/assert.hpp"
 #include "net/connection_places.hpp"
-#include "net/detail/flat_buffers.hpp"
 #include "net/detail/http_text.hpp"
+#include "net/detail/incoming_request.hpp"
+#include "net/detail/plain_or_tls.hpp"
 #include "net/detail/read_http.hpp"
 #include "net/detail/server_websocket.hpp"
 #include "net/detail/socket_poller.hpp"
+#include "net/detail/tls_state.hpp"
 #include "net/detail/websocket_frames.hpp"
+#include "net/detail/websocket_tls_link.hpp"
 #include "observability/log.hpp"
 
 #include <boost/asio/experimental/awaitable_operators.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/core/tcp_stream.hpp>
@@ -39,35 +43,14 @@ namespace http = boost::beast::http;
 namespace websocket = boost::beast::websocket;
 using asio::ip::tcp;
 using Request = http::request<http::string_body>;
+using detail::PlainOrTlsStream;
 using detail::problem;
 using Place = ConnectionPlaces::Place;
 
 constexpr std::uint32_t header_limit = 64 * 1024;
 
-/// A tcp_stream whose operations are compiled for one type of buffers.
-class ServerStream {
-public:
-    using executor_type = asio::any_io_executor;
-    using next_layer_type = beast::tcp_stream;
-
-    explicit ServerStream(tcp::socket socket) : next_{std::move(socket)} {}
-
-    executor_type get_executor() noexcept { return next_.get_executor(); }
-    next_layer_type& next_layer() noexcept { return next_; }
-    const next_layer_type& next_layer() const noexcept { return next_; }
-
-    template <class Buffers, class Token>
-    auto async_read_some(const Buffers& buffers, Token&& token) {
-        return next_.async_read_some(buffers, std::forward<Token>(token));
-    }
-    template <class Buffers, class Token>
-    auto async_write_some(const Buffers& buffers, Token&& token) {
-        return next_.async_write_some(detail::FlatBuffers{buffers}, std::forward<Token>(token));
-    }
-
-private:
-    beast::tcp_stream next_;
-};
+/// Who would wait longer than this for its turn to shake hands is sent away.
+constexpr Clock::duration longest_handshake_queue = 2s;
 
 /// A socket on its way from the accepting shard to its own.
 class Handle {
@@ -85,48 +68,56 @@ private:
     int fd_;
 };
 
-/// IPv4 that came in IPv6's clothes is IPv4.
-asio::ip::address plain_address(asio::ip::address address) {
-    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
-    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6());
+/// Whether the handshake failed for that reason of OpenSSL's.
+bool is_tls_reason(const error_code& error, int reason) noexcept {
+    if (error.category() != asio::error::get_ssl_category()) return false;
+    const auto code = static_cast<unsigned long>(error.value());
+    return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == reason;
 }
 
-/// Who counts as one: an IPv4 address, or the /64 that an IPv6 host has to itself.
-std::string source_of(const tcp::endpoint& peer) {
-    const auto address = plain_address(peer.address());
-    if (address.is_v4()) return address.to_string();
-    auto bytes = address.to_v6().to_bytes();
-    std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
-    return asio::ip::address_v6{bytes}.to_string();
-}
-
-HttpRequest to_request(Request& message, const tcp::endpoint& peer) {
-    HttpRequest request;
-    request.method = message.method_string();
-    const auto target = message.target();
-    request.target = detail::origin_form({target.data(), target.size()});
-    for (const auto& field : message) {
-        const std::string_view value{field.value().data(), field.value().size()};
-        auto [entry, inserted] =
-            request.headers.try_emplace(std::string{field.name_string()}, value);
-        if (!inserted) entry->second.append(", ").append(value);
+/// Binds and listens, exclusively. Throws std::runtime_error with what to do; `host_key` and
+/// `port_key` of [api] say it.
+tcp::endpoint listen(
+    tcp::acceptor& acceptor,
+    const std::string& host,
+    std::uint16_t port,
+    std::string_view host_key,
+    std::string_view port_key
+) {
+    const auto where = fmt::format("TCP {}:{}", host, port);
+    error_code error;
+    const auto address = asio::ip::make_address(host, error);
+    if (error) {
+        throw std::runtime_error{fmt::format(
+            "'{}' is not a numeric address: set [api] {} to 0.0.0.0, 127.0.0.1 or an address of "
+            "this machine",
+            host,
+            host_key
+        )};
     }
-    request.body = std::move(message.body());
-    const auto address = plain_address(peer.address());
-    request.peer_ip = address.to_string();
-    request.peer_is_loopback = address.is_loopback();
-    return request;
-}
-
-/// What to answer to bytes that are no acceptable request; 0: nothing, the peer is gone or too
-/// slow.
-int status_of(const error_code& error) noexcept {
-    if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
-    if (error == http::error::body_limit) return 413;
-    if (error == http::error::bad_version) return 505;
-    if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
-    if (error.category() == http::make_error_code(http::error::bad_method).category()) return 400;
-    return 0;
+    const tcp::endpoint endpoint{address, port};
+    acceptor.open(endpoint.protocol(), error);
+    // Lets a restart bind while old connections linger; two listeners still exclude each other.
+    if (!error) acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
+    if (!error) acceptor.bind(endpoint, error);
+    if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+    if (!error) acceptor.non_blocking(true, error);
+    if (!error) return acceptor.local_endpoint();
+    error_code ignored;
+    acceptor.close(ignored);
+    if (error == asio::error::address_in_use) {
+        throw std::runtime_error{fmt::format(
+            "{} is in use by another process: stop it or set [api] {}", where, port_key
+        )};
+    }
+    if (error == asio::error::access_denied) {
+        throw std::runtime_error{fmt::format(
+            "{} may not be used by this user: set [api] {} to 1024 or more", where, port_key
+        )};
+    }
+    throw std::runtime_error{fmt::format(
+        "{} cannot be bound ({}): set [api] {} and {}", where, error.message(), host_key, port_key
+    )};
 }
 
 }  // namespace
@@ -149,7 +140,11 @@ struct HttpServer::Impl {
         async::Shard& shard;
         async::TaskGroup tasks;
         std::shared_ptr<detail::SocketPoller> poller;  ///< of its WebSockets
+        std::shared_ptr<const TlsContext> tls{};       ///< of connections to come; null: none
+        TimePoint next_handshake{};                    ///< when another may begin
+        log::RateLimit complaints{std::chrono::seconds{10}};
     };
+    enum class Spoken { plain, tls };
     /// What a path and method lead to.
     struct Found {
         const Route* route{nullptr};
@@ -157,13 +152,19 @@ struct HttpServer::Impl {
     };
 
     Impl(async::ShardPool& pool, Options given)
-        : shards{pool}, options{std::move(given)}, acceptor{pool[0].context()} {
+        : shards{pool},
+          options{std::move(given)},
+          acceptor{pool[0].context()},
+          tls_acceptor{pool[0].context()} {
         const auto report = [this](std::exception_ptr error) {
             log_exception(error, "connection");
         };
         for (std::size_t i = 0; i < pool.size(); ++i) {
             auto poller = detail::SocketPoller::make(pool[i].context());
-            lanes.emplace_back(new Lane{pool[i], {pool[i].executor(), report}, std::move(poller)});
+            lanes.emplace_back(new Lane{
+                .shard = pool[i],
+                .tasks = {pool[i].executor(), report},
+                .poller = std::move(poller)});
         }
         accepting = std::make_unique<async::TaskGroup>(pool[0].executor(), report);
     }
@@ -182,11 +183,11 @@ struct HttpServer::Impl {
 
     // --- accepting: shard 0 ---
 
-    asio::awaitable<void> accept_loop() {
-        asio::steady_timer pause{acceptor.get_executor()};
+    asio::awaitable<void> accept_loop(tcp::acceptor* from, Spoken spoken) {
+        asio::steady_timer pause{from->get_executor()};
         log::RateLimit complaints{std::chrono::seconds{10}};
         for (;;) {
-            auto [error, socket] = co_await acceptor.async_accept(as_result);
+            auto [error, socket] = co_await from->async_accept(as_result);
             if (error == asio::error::operation_aborted) co_return;
             if (error) {  // out of descriptors, or the peer left already
                 if (complaints.allow(Clock::now())) {
@@ -198,7 +199,7 @@ struct HttpServer::Impl {
             }
             error_code ignored;
             const auto peer = socket.remote_endpoint(ignored);
-            auto place = places.take(source_of(peer));
+            auto place = places.take(detail::source_of(peer));
             if (!place) {
                 const bool full = place.error() == ConnectionPlaces::Refusal::full;
                 (full ? refused : refused_source).fetch_add(1, std::memory_order_relaxed);
@@ -218,7 +219,7 @@ struct HttpServer::Impl {
             if (ignored) continue;
             auto& lane = *lanes[next_lane++ % lanes.size()];
             lane.shard.post(
-                [this, &lane, peer, protocol, h = std::move(handle), p = std::move(*place)](
+                [this, &lane, peer, protocol, spoken, h = std::move(handle), p = std::move(*place)](
                 ) mutable {
                     tcp::socket own{lane.shard.context()};
                     error_code failed;
@@ -226,7 +227,12 @@ struct HttpServer::Impl {
                     if (failed) return;
                     h.release();
                     own.set_option(tcp::no_delay{true}, failed);
-                    lane.tasks.spawn(serve(lane, std::move(own), peer, std::move(p)));
+                    beast::tcp_stream stream{std::move(own)};
+                    lane.tasks.spawn(
+                        spoken == Spoken::tls
+                            ? shake_and_serve(lane, std::move(stream), peer, std::move(p))
+                            : serve(lane, PlainOrTlsStream{std::move(stream)}, peer, std::move(p))
+                    );
                 }
             );
         }
@@ -236,13 +242,70 @@ struct HttpServer::Impl {
         accepting->cancel();
         error_code ignored;
         acceptor.close(ignored);
+        tls_acceptor.close(ignored);
         co_await accepting->join();
     }
 
     // --- one connection: its lane's shard ---
 
-    asio::awaitable<void> serve(Lane& lane, tcp::socket socket, tcp::endpoint peer, Place place) {
-        ServerStream stream{std::move(socket)};
+    asio::awaitable<void> shake_and_serve(
+        Lane& lane, beast::tcp_stream socket, tcp::endpoint peer, Place place
+    ) {
+        const auto now = Clock::now();
+        const auto begin = std::max(now, lane.next_handshake);
+        if (begin - now > longest_handshake_queue) {
+            tls_busy.fetch_add(1, std::memory_order_relaxed);
+            co_return;
+        }
+        lane.next_handshake = begin + options.tls->handshake_gap;
+        if (begin > now) {
+            asio::steady_timer turn{lane.shard.executor(), begin};
+            auto [cancelled] = co_await turn.async_wait(as_result);
+            if (cancelled) co_return;
+        }
+        PlainOrTlsStream stream{detail::TlsStream{std::move(socket), lane.tls->state().server}};
+        stream.next_layer().expires_after(options.tls->handshake_timeout);
+        auto [error] =
+            co_await stream.tls()->async_handshake(asio::ssl::stream_base::server, as_result);
+        if (error) {
+            co_await part(lane, stream, error, peer);
+            co_return;
+        }
+        tls_handshakes.fetch_add(1, std::memory_order_relaxed);
+        co_await serve(lane, std::move(stream), peer, std::move(place));
+    }
+
+    /// After a handshake that failed.
+    asio::awaitable<void> part(
+        Lane& lane, PlainOrTlsStream& stream, const error_code& error, const tcp::endpoint& peer
+    ) {
+        if (is_tls_reason(error, SSL_R_HTTP_REQUEST)) {
+            tls_plain_http.fetch_add(1, std::memory_order_relaxed);
+            stream.drop_tls();
+            HttpResponse told = problem(400, "this port speaks TLS: use https://", false);
+            co_await respond(stream, std::move(told), 11, false, false);
+            co_await linger(stream);
+            co_return;
+        }
+        const bool certificate = is_tls_reason(error, SSL_R_CERTIFICATE_VERIFY_FAILED) ||
+                                 is_tls_reason(error, SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE);
+        auto& counter = certificate ? tls_bad_certificates : tls_failed;
+        counter.fetch_add(1, std::memory_order_relaxed);
+        if (!certificate || !lane.complaints.allow(Clock::now())) co_return;
+        const auto* const verified =
+            X509_verify_cert_error_string(SSL_get_verify_result(stream.tls()->native_handle()));
+        log.warn(
+            "a client's certificate is not accepted",
+            log::kv("peer", detail::plain_address(peer.address()).to_string()),
+            log::kv("error", error),
+            log::kv("certificate", verified),
+            log::kv("more", lane.complaints.suppressed())
+        );
+    }
+
+    asio::awaitable<void> serve(
+        Lane& lane, PlainOrTlsStream stream, tcp::endpoint peer, Place place
+    ) {
         beast::flat_buffer buffer;
         for (bool first = true;; first = false) {
             if (buffer.size() == 0) {
@@ -269,7 +332,7 @@ struct HttpServer::Impl {
             if (error) {
                 if (error == http::error::end_of_stream) co_return;
                 bad_requests.fetch_add(1, std::memory_order_relaxed);
-                if (const int status = status_of(error); status != 0) {
+                if (const int status = detail::status_of(error); status != 0) {
                     HttpResponse answer = problem(status, detail::meaning_of(status), false);
                     co_await respond(stream, std::move(answer), 11, false, false);
                     co_await linger(stream);
@@ -284,7 +347,7 @@ struct HttpServer::Impl {
             const bool keep_alive = message.keep_alive();
             const bool upgrade = websocket::is_upgrade(message);
             const bool host_missing = version >= 11 && message.count(http::field::host) != 1;
-            auto request = to_request(message, peer);
+            auto request = detail::to_request(message, peer, stream.tls() != nullptr);
 
             HttpResponse answer;
             const auto websocket_route = websockets_by_path.find(request.path());
@@ -413,7 +476,7 @@ struct HttpServer::Impl {
     /// An answer on its way that has no end yet. Lives in its connection's frame.
     class Going final : public LongAnswer {
     public:
-        Going(Impl& impl, ServerStream& stream, unsigned version, bool head)
+        Going(Impl& impl, PlainOrTlsStream& stream, unsigned version, bool head)
             : impl_{impl}, stream_{stream}, version_{version}, head_{head} {}
 
         bool begun() const noexcept { return begun_; }
@@ -443,7 +506,7 @@ struct HttpServer::Impl {
         }
 
         Impl& impl_;
-        ServerStream& stream_;
+        PlainOrTlsStream& stream_;
         const unsigned version_;
         const bool head_;
         bool begun_{false};
@@ -466,7 +529,7 @@ struct HttpServer::Impl {
 
     /// True: the connection may carry another request.
     asio::awaitable<bool> respond(
-        ServerStream& stream, HttpResponse answer, unsigned version, bool keep_alive, bool head
+        PlainOrTlsStream& stream, HttpResponse answer, unsigned version, bool keep_alive, bool head
     ) {
         std::string text = detail::head_of(answer, version, keep_alive);
         if (detail::has_body(answer) && !head) text += answer.body;
@@ -476,10 +539,16 @@ struct HttpServer::Impl {
 
     /// Closes so that the peer gets our answer although it has sent more than we read (RFC 9112
     /// §9.6).
-    asio::awaitable<void> linger(ServerStream& stream) {
+    asio::awaitable<void> linger(PlainOrTlsStream& stream) {
         error_code ignored;
-        stream.next_layer().socket().shutdown(tcp::socket::shutdown_send, ignored);
         stream.next_layer().expires_after(milliseconds{500});
+        if (auto* const tls = stream.tls()) {
+            // Says that this was all: an answer without a length is not whole without it.
+            auto [error] = co_await tls->async_shutdown(as_result);
+            if (error == beast::error::timeout) co_return;
+            stream.drop_tls();
+        }
+        stream.next_layer().socket().shutdown(tcp::socket::shutdown_send, ignored);
         std::array<char, 4096> sink;
         for (std::size_t taken = 0; taken < (1u << 20);) {
             auto [error, size] = co_await stream.async_read_some(asio::buffer(sink), as_result);
@@ -490,12 +559,15 @@ struct HttpServer::Impl {
 
     /// Takes the connection to the shard where its path belongs, before 101 is sent.
     void move_websocket(
-        ServerStream& stream,
+        PlainOrTlsStream& stream,
         const tcp::endpoint& peer,
         const WebSocketRoute& route,
         HttpRequest request,
         Place place
     ) {
+        const bool secure = stream.tls() != nullptr;
+        detail::SslHandle tls = stream.take_tls();
+        if (secure && !tls) return;  // it talks on before our 101, against RFC 6455 §4.1
         error_code failed;
         Handle handle{stream.next_layer().release_socket().release(failed)};
         if (failed) return;
@@ -505,6 +577,7 @@ struct HttpServer::Impl {
                          &route,
                          protocol = peer.protocol(),
                          r = std::move(request),
+                         t = std::move(tls),
                          h = std::move(handle),
                          p = std::move(place)]() mutable {
             tcp::socket own{lane.shard.context()};
@@ -512,27 +585,34 @@ struct HttpServer::Impl {
             own.assign(protocol, h.get(), not_assigned);
             if (not_assigned) return;
             h.release();
-            lane.tasks.spawn(run_moved(lane, std::move(own), route, std::move(r), std::move(p)));
+            beast::tcp_stream plain{std::move(own)};
+            PlainOrTlsStream moved =
+                t ? PlainOrTlsStream{detail::TlsStream{std::move(plain), t.release()}}
+                  : PlainOrTlsStream{std::move(plain)};
+            lane.tasks.spawn(run_moved(lane, std::move(moved), route, std::move(r), std::move(p)));
         });
     }
 
     asio::awaitable<void> run_moved(
-        Lane& lane, tcp::socket socket, const WebSocketRoute& route, HttpRequest request, Place
+        Lane& lane, PlainOrTlsStream stream, const WebSocketRoute& route, HttpRequest request, Place
     ) {
-        ServerStream stream{std::move(socket)};
         co_await run_websocket(lane, std::move(stream), route, std::move(request));
     }
 
     /// The connection's bytes, for its WebSocket; null: it is gone.
-    static std::unique_ptr<detail::WebSocketLink> link_of(Lane& lane, ServerStream stream) {
+    static std::unique_ptr<detail::WebSocketLink> link_of(Lane& lane, PlainOrTlsStream stream) {
+        const bool secure = stream.tls() != nullptr;
+        detail::SslHandle tls = stream.take_tls();
+        if (secure && !tls) return nullptr;
         error_code gone;
         const int socket = stream.next_layer().release_socket().release(gone);
         if (gone) return nullptr;
-        return detail::link_socket(socket, lane.poller);
+        return tls ? detail::link_tls(socket, std::move(tls), lane.poller)
+                   : detail::link_socket(socket, lane.poller);
     }
 
     asio::awaitable<void> run_websocket(
-        Lane& lane, ServerStream stream, const WebSocketRoute& route, HttpRequest request
+        Lane& lane, PlainOrTlsStream stream, const WebSocketRoute& route, HttpRequest request
     ) {
         stream.next_layer().expires_after(options.request_timeout);
         const std::string welcome =
@@ -550,6 +630,20 @@ struct HttpServer::Impl {
         co_await route.handler(lane.shard, std::move(request), std::move(socket));
     }
 
+    // --- certificates: main ---
+
+    std::shared_ptr<const TlsContext> load_certificates() const {
+        try {
+            return std::make_shared<const TlsContext>(options.tls->identity);
+        } catch (const std::runtime_error& error) {
+            throw std::runtime_error{fmt::format("[api] {}", error.what())};
+        }
+    }
+    void set_context(const std::shared_ptr<const TlsContext>& context) {
+        for (auto& lane : lanes)
+            lane->shard.post([&tls = lane->tls, context] { tls = context; });
+    }
+
     // given to us
     async::ShardPool& shards;
     const Options options;
@@ -563,7 +657,9 @@ struct HttpServer::Impl {
 
     // state
     tcp::acceptor acceptor;
+    tcp::acceptor tls_acceptor;  ///< open if TLS is served
     tcp::endpoint bound;
+    tcp::endpoint tls_bound;
     std::vector<std::unique_ptr<Lane>> lanes;
     std::unique_ptr<async::TaskGroup> accepting;
     std::size_t next_lane{0};  ///< shard 0's
@@ -576,6 +672,11 @@ struct HttpServer::Impl {
     std::atomic<std::uint64_t> requests{0};
     std::atomic<std::uint64_t> bad_requests{0};
     std::atomic<std::uint64_t> websockets{0};
+    std::atomic<std::uint64_t> tls_busy{0};
+    std::atomic<std::uint64_t> tls_plain_http{0};
+    std::atomic<std::uint64_t> tls_bad_certificates{0};
+    std::atomic<std::uint64_t> tls_failed{0};
+    std::atomic<std::uint64_t> tls_handshakes{0};
 };
 
 HttpServer::HttpServer(async::ShardPool& shards, Options options)
@@ -610,43 +711,26 @@ void HttpServer::handle_websocket(
 void HttpServer::start() {
     auto& impl = *impl_;
     OAVC_ASSERT(!impl.started);
-    const auto where = fmt::format("TCP {}:{}", impl.options.host, impl.options.port);
-    error_code error;
-    const auto address = asio::ip::make_address(impl.options.host, error);
-    if (error) {
-        throw std::runtime_error{fmt::format(
-            "'{}' is not a numeric address: set [api] host to 0.0.0.0, 127.0.0.1 or an address of "
-            "this machine",
-            impl.options.host
-        )};
+    if (impl.options.tls) {
+        impl.set_context(impl.load_certificates());
+        const auto& tls = *impl.options.tls;
+        impl.tls_bound = listen(impl.tls_acceptor, tls.host, tls.port, "tls_host", "tls_port");
     }
-    const tcp::endpoint endpoint{address, impl.options.port};
-    impl.acceptor.open(endpoint.protocol(), error);
-    // Lets a restart bind while old connections linger; two listeners still exclude each other.
-    if (!error) impl.acceptor.set_option(tcp::acceptor::reuse_address{true}, error);
-    if (!error) impl.acceptor.bind(endpoint, error);
-    if (!error) impl.acceptor.listen(asio::socket_base::max_listen_connections, error);
-    if (!error) impl.acceptor.non_blocking(true, error);
-    if (error) {
-        error_code ignored;
-        impl.acceptor.close(ignored);
-        if (error == asio::error::address_in_use) {
-            throw std::runtime_error{
-                where + " is in use by another process: stop it or set [api] port"};
-        }
-        if (error == asio::error::access_denied) {
-            throw std::runtime_error{
-                where + " may not be used by this user: set [api] port to 1024 or more"};
-        }
-        throw std::runtime_error{
-            where + " cannot be bound (" + error.message() + "): set [api] host and port"};
-    }
-    impl.bound = impl.acceptor.local_endpoint();
+    impl.bound = listen(impl.acceptor, impl.options.host, impl.options.port, "host", "port");
     impl.started = true;
-    impl.shards[0].post([&impl] { impl.accepting->spawn(impl.accept_loop()); });
+    impl.shards[0].post([&impl] {
+        impl.accepting->spawn(impl.accept_loop(&impl.acceptor, Impl::Spoken::plain));
+        if (!impl.options.tls) return;
+        impl.accepting->spawn(impl.accept_loop(&impl.tls_acceptor, Impl::Spoken::tls));
+    });
 }
 
 std::uint16_t HttpServer::port() const noexcept { return impl_->bound.port(); }
+std::uint16_t HttpServer::tls_port() const noexcept { return impl_->tls_bound.port(); }
+
+void HttpServer::reload_certificates() {
+    if (impl_->options.tls) impl_->set_context(impl_->load_certificates());
+}
 
 void HttpServer::stop() {
     auto& impl = *impl_;
@@ -677,6 +761,11 @@ HttpServer::Stats HttpServer::stats() const noexcept {
     stats.requests = impl_->requests.load(std::memory_order_relaxed);
     stats.bad_requests = impl_->bad_requests.load(std::memory_order_relaxed);
     stats.websockets = impl_->websockets.load(std::memory_order_relaxed);
+    stats.tls_busy = impl_->tls_busy.load(std::memory_order_relaxed);
+    stats.tls_plain_http = impl_->tls_plain_http.load(std::memory_order_relaxed);
+    stats.tls_bad_certificates = impl_->tls_bad_certificates.load(std::memory_order_relaxed);
+    stats.tls_failed = impl_->tls_failed.load(std::memory_order_relaxed);
+    stats.tls_handshakes = impl_->tls_handshakes.load(std::memory_order_relaxed);
     return stats;
 }
 

@@ -3,6 +3,7 @@
 #include "async/shard_pool.hpp"
 #include "base/time.hpp"
 #include "net/http.hpp"
+#include "net/tls_identity.hpp"
 #include "net/websocket.hpp"
 
 #include <cstdint>
@@ -44,10 +45,21 @@ using WebSocketHandler =
 /// Looks at a handshake before 101 is sent: nothing accepts it, a response refuses it.
 using WebSocketGate = std::function<std::optional<HttpResponse>(const HttpRequest&)>;
 
-/// HTTP/1.1 and WebSocket server on one port. Connections are dealt to the shards of the pool and
-/// live there. Limits: 64 KiB of headers, `max_body`, 15 s per request, 60 s idle keep-alive,
-/// `max_connections` in all and `max_connections_per_source` of one IPv4 address or IPv6 /64
-/// (beyond them new ones are closed at once, counted).
+/// A second port of an HttpServer, of TLS. What is served is the same.
+struct HttpsOptions {
+    std::string host{"0.0.0.0"};
+    std::uint16_t port{0};  ///< 0: any free one, see HttpServer::tls_port()
+    TlsIdentity identity;
+    Clock::duration handshake_timeout{10s};
+    Clock::duration handshake_gap{2ms};  ///< between the beginnings of two on one shard
+};
+
+/// HTTP/1.1 and WebSocket server on one port, and on another with TLS 1.2 or newer. Connections are
+/// dealt to the shards of the pool and live there. Limits: 64 KiB of headers, `max_body`, 15 s per
+/// request, 60 s idle keep-alive, `max_connections` in all and `max_connections_per_source` of one
+/// IPv4 address or IPv6 /64 (beyond them new ones are closed at once, counted). TLS handshakes of a
+/// shard begin 2 ms apart, so that a crowd of them leaves time for calls: one is up to a
+/// millisecond of computing. Who would have to wait for 2 s is sent away.
 class HttpServer {
 public:
     struct Options {
@@ -59,6 +71,8 @@ public:
         Clock::duration request_timeout{15s};  ///< to read one request; again for its handler (503)
         Clock::duration idle_timeout{60s};     ///< between requests of one connection
         WsLimits websocket;
+
+        std::optional<HttpsOptions> tls;  ///< nothing: not served
     };
 
     /// Cumulative but for `open`.
@@ -71,6 +85,13 @@ public:
         std::uint64_t bad_requests{0};    ///< garbage, too large, too slow
         std::uint64_t slow_readers{0};    ///< long answers that were not taken in time
         std::uint64_t websockets{0};      ///< upgrades done
+
+        // Of TLS connections, in the order in which they end.
+        std::uint64_t tls_busy{0};              ///< closed at once: too many handshakes waiting
+        std::uint64_t tls_plain_http{0};        ///< spoke plain HTTP: told so
+        std::uint64_t tls_bad_certificates{0};  ///< of clients: none, or not one that we believe
+        std::uint64_t tls_failed{0};            ///< other handshakes: too old, too slow, garbage
+        std::uint64_t tls_handshakes{0};        ///< that came to their end
     };
 
     HttpServer(async::ShardPool& shards, Options options);
@@ -93,9 +114,14 @@ public:
     );
 
     /// Binds and listens, exclusively: throws std::runtime_error
-    /// "TCP 0.0.0.0:8088 is in use by another process: …" with what to do.
+    /// "TCP 0.0.0.0:8088 is in use by another process: …" with what to do, also about certificates.
     void start();
     std::uint16_t port() const noexcept;
+    std::uint16_t tls_port() const noexcept;  ///< 0: none
+
+    /// Reads the certificates again, for connections to come. Throws std::runtime_error that names
+    /// the file; the old ones go on then. Nothing without TLS. Thread: main.
+    void reload_certificates();
 
     /// Method and path of every handler but those of WebSockets; a path that ends with '/' stands
     /// for all that begin with it. For tests of what is documented.

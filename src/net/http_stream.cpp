@@ -54,7 +54,7 @@ void watch_peer(asio::ip::tcp::socket& socket) {
 /// read goes on.
 class Connection : public std::enable_shared_from_this<Connection> {
 public:
-    Connection(async::Shard& shard, detail::ClientStream stream)
+    Connection(async::Shard& shard, detail::PlainOrTlsStream stream)
         : stream_{std::move(stream)}, arrived_{shard.executor()}, written_{shard.executor()} {
         stream_.next_layer().expires_never();
         watch_peer(stream_.next_layer().socket());
@@ -129,7 +129,7 @@ private:
         );
     }
 
-    detail::ClientStream stream_;
+    detail::PlainOrTlsStream stream_;
     async::Signal arrived_;
     async::Signal written_;
     std::string output_;
@@ -289,9 +289,8 @@ private:
 
 asio::awaitable<Result<std::shared_ptr<Connection>>> HttpConnections::State::connect() {
     const auto self = shared_from_this();
-    auto stream = co_await detail::connect(
-        shard, *url, options.ca_file, Clock::now() + options.connect_timeout
-    );
+    auto stream =
+        co_await detail::connect(shard, *url, options.tls, Clock::now() + options.connect_timeout);
     if (stream.has_error()) co_return stream.error();
     ++stats.opened;
     co_return std::make_shared<Connection>(shard, std::move(*stream));

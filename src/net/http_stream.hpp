@@ -7,6 +7,7 @@
 #include "base/time.hpp"
 #include "net/errors.hpp"
 #include "net/http.hpp"
+#include "net/tls_identity.hpp"
 
 #include <cstddef>
 #include <memory>
@@ -42,7 +43,7 @@ class HttpConnections {
 public:
     struct Options {
         std::string url;      ///< http:// or https://; a path in it goes before every target
-        std::string ca_file;  ///< PEM to trust instead of the system's store; empty: the system's
+        TlsIdentity tls;      ///< of https: whom to believe, and what to show
         HttpHeaders headers;  ///< of every request
         milliseconds connect_timeout{2000};  ///< name, TCP and TLS together
         bool keep_warm{true};                ///< false: connections are made when needed

@@ -2,12 +2,14 @@
 
 #include "async/deadline.hpp"
 #include "net/detail/byte_stream.hpp"
+#include "net/detail/client_tls.hpp"
 #include "net/detail/connect_tcp.hpp"
 #include "net/detail/listen_tcp.hpp"
+#include "net/detail/tls_state.hpp"
 #include "net/url.hpp"
 
+#include <boost/asio/execution_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/ssl/verify_context.hpp>
@@ -16,6 +18,7 @@
 
 #include <algorithm>
 #include <array>
+#include <map>
 #include <stdexcept>
 #include <utility>
 
@@ -24,11 +27,6 @@ namespace oavc::net {
 namespace ssl = boost::asio::ssl;
 using asio::ip::tcp;
 
-struct TlsContext::State {
-    ssl::context server{ssl::context::tls_server};
-    ssl::context client{ssl::context::tls_client};
-};
-
 namespace {
 
 using Tls = ssl::stream<tcp::socket>;
@@ -36,10 +34,16 @@ using TlsBytes = detail::ByteStream<Tls>;
 
 constexpr milliseconds handshake_limit{10'000};
 
+/// What is wrong with a file, for people and for programs.
+class FileError : public std::runtime_error {
+public:
+    FileError(const error_code& error, const std::string& what)
+        : std::runtime_error{what + ": " + error.message()}, code{error} {}
+    const error_code code;
+};
+
 void check(const error_code& error, std::string_view what, const std::string& file) {
-    if (!error) return;
-    throw std::runtime_error{
-        std::string{what}.append(" ").append(file).append(": ").append(error.message())};
+    if (error) throw FileError{error, std::string{what}.append(" ").append(file)};
 }
 
 void load(ssl::context& context, const TlsIdentity& identity) {
@@ -62,6 +66,37 @@ void load(ssl::context& context, const TlsIdentity& identity) {
         check(error, "cannot use the trusted certificates", identity.ca_file);
     }
 }
+
+/// What clients of one shard connect with: part of its io_context. Bound: `most_kept`.
+class ClientContexts final : public asio::execution_context::service {
+public:
+    using key_type = ClientContexts;
+    static inline asio::execution_context::id id;
+
+    explicit ClientContexts(asio::execution_context& owner) : service{owner} {}
+
+    std::shared_ptr<const TlsContext> get(const TlsIdentity& identity) {
+        auto& kept = contexts_[identity];
+        try {
+            if (!kept) kept = std::make_shared<const TlsContext>(identity);
+        } catch (...) {
+            contexts_.erase(identity);
+            throw;
+        }
+        return kept;
+    }
+    void keep(const TlsIdentity& identity, std::shared_ptr<const TlsContext> context) {
+        if (contexts_.size() >= most_kept) contexts_.clear();  // of many configurations by now
+        contexts_.insert_or_assign(identity, std::move(context));
+    }
+
+private:
+    static constexpr std::size_t most_kept = 64;
+
+    void shutdown() noexcept override { contexts_.clear(); }
+
+    std::map<TlsIdentity, std::shared_ptr<const TlsContext>> contexts_;
+};
 
 std::string text_of(const ASN1_STRING* string) {
     const auto* bytes = ASN1_STRING_get0_data(string);
@@ -196,6 +231,14 @@ asio::awaitable<Result<void>> shake_hands(Tls& tls) {
     co_return Result<void>{};
 }
 
+void hand_over(
+    async::Shard& shard, const TlsIdentity& identity, std::shared_ptr<const TlsContext> fresh
+) {
+    shard.post([&shard, identity, context = std::move(fresh)]() mutable {
+        asio::use_service<ClientContexts>(shard.context()).keep(identity, std::move(context));
+    });
+}
+
 }  // namespace
 
 TlsContext::TlsContext(const TlsIdentity& identity) : state_{std::make_unique<State>()} {
@@ -205,6 +248,12 @@ TlsContext::TlsContext(const TlsIdentity& identity) : state_{std::make_unique<St
                              ? ssl::verify_peer | ssl::verify_fail_if_no_peer_cert
                              : ssl::verify_none;
     state_->server.set_verify_mode(clients);
+    // Sessions are resumed by tickets: nothing is kept here. Without a name for the context OpenSSL
+    // would end a resumed session of a client that must show a certificate.
+    auto* const server = state_->server.native_handle();
+    SSL_CTX_set_session_cache_mode(server, SSL_SESS_CACHE_OFF);
+    static constexpr std::array<unsigned char, 4> context_name{'o', 'a', 'v', 'c'};
+    SSL_CTX_set_session_id_context(server, context_name.data(), context_name.size());
     state_->client.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
 }
 
@@ -213,6 +262,30 @@ TlsContext::~TlsContext() = default;
 
 // Each connection holds a reference of its own to OpenSSL's context.
 void TlsContext::adopt(TlsContext fresh) noexcept { state_ = std::move(fresh.state_); }
+
+void load_client_identity(async::ShardPool& shards, const TlsIdentity& identity) {
+    const auto fresh = std::make_shared<const TlsContext>(identity);
+    for (std::size_t i = 0; i < shards.size(); ++i)
+        hand_over(shards[i], identity, fresh);
+}
+
+void load_client_identity(async::Shard& shard, const TlsIdentity& identity) {
+    hand_over(shard, identity, std::make_shared<const TlsContext>(identity));
+}
+
+namespace detail {
+
+Result<std::shared_ptr<const TlsContext>> client_context(
+    async::Shard& shard, const TlsIdentity& identity
+) {
+    try {
+        return asio::use_service<ClientContexts>(shard.context()).get(identity);
+    } catch (const FileError& error) {
+        return error.code;
+    }
+}
+
+}  // namespace detail
 
 bool is_sip_domain(const CertificateNames& names, std::string_view domain) noexcept {
     if (domain.size() > 2 && domain.front() == '[') domain = domain.substr(1, domain.size() - 2);

@@ -2,9 +2,11 @@
 
 #include "async/awaitable.hpp"
 #include "async/shard.hpp"
+#include "async/shard_pool.hpp"
 #include "base/result.hpp"
 #include "base/time.hpp"
 #include "net/tcp.hpp"
+#include "net/tls_identity.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -15,16 +17,8 @@
 
 namespace oavc::net {
 
-/// Who we are and whom we believe, in PEM files. TLS 1.2 and newer.
-struct TlsIdentity {
-    std::string certificate_file;  ///< ours, with the chain behind it; empty: none
-    std::string key_file;
-    std::string ca_file;         ///< who may sign the other side's; empty: the system's store
-    bool verify_clients{false};  ///< as a server: no connection without a certificate
-};
-
-/// An identity, loaded. Shared by connections, which live on one shard. Throws std::runtime_error
-/// that names the file and what is wrong with it.
+/// An identity, loaded. Shared by connections, of several shards where it stays as it is. Throws
+/// std::runtime_error that names the file and what is wrong with it.
 class TlsContext {
 public:
     explicit TlsContext(const TlsIdentity& identity);
@@ -42,6 +36,13 @@ public:
 private:
     std::unique_ptr<State> state_;
 };
+
+/// Reads an identity for the clients of all shards: HTTP and WebSocket connections to come are made
+/// with it, open ones keep what they have. Without it the first connection reads it, on its shard,
+/// and the others find it there. Throws as TlsContext does; nothing has changed then. Thread: any
+/// but the shards'.
+void load_client_identity(async::ShardPool& shards, const TlsIdentity& identity);
+void load_client_identity(async::Shard& shard, const TlsIdentity& identity);  ///< of one
 
 /// What a certificate says whose it is, of one kind each.
 struct CertificateNames {

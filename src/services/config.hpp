@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "net/tls_identity.hpp"
 
 #include <cstddef>
 #include <string>
@@ -11,7 +12,7 @@ namespace oavc::services {
 /// How a remote service is reached. Each has its own in its own section.
 struct Endpoint {
     std::string url;
-    std::string ca_file;  ///< PEM to trust instead of the system's store; empty: the system's
+    net::TlsIdentity tls;                ///< whom to believe, and what to show who asks
     milliseconds connect_timeout{2000};  ///< name, TCP, TLS and handshake together
 };
 

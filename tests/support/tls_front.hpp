@@ -26,15 +26,18 @@ namespace oavc::test {
 
 /// A key and a certificate that signs itself, for `name` (a DNS name), in two PEM files of its own:
 /// tests run beside each other. `alternatives`: other subjectAltNames, as OpenSSL writes them
-/// ("URI:sip:example.com, IP:127.0.0.1").
+/// ("URI:sip:example.com, IP:127.0.0.1"). It ends so many seconds from now: negative ones, it has.
 class SelfMadeCertificate {
 public:
     SelfMadeCertificate(
-        const std::string& directory, const std::string& name, const std::string& alternatives = {}
+        const std::string& directory,
+        const std::string& name,
+        const std::string& alternatives = {},
+        long ends_in = 3600
     )
         : key_file{directory + "/" + name + "-" + random_hex(8) + ".key"},
           certificate_file{key_file + ".pem"} {
-        write(alternatives.empty() ? "DNS:" + name : alternatives);
+        write(alternatives.empty() ? "DNS:" + name : alternatives, ends_in);
     }
     SelfMadeCertificate(const SelfMadeCertificate&) = delete;
     SelfMadeCertificate& operator=(const SelfMadeCertificate&) = delete;
@@ -47,13 +50,13 @@ public:
     const std::string certificate_file;
 
 private:
-    void write(const std::string& alternatives) const {
+    void write(const std::string& alternatives, long ends_in) const {
         EVP_PKEY* const key = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
         X509* const x509 = X509_new();
         X509_set_version(x509, 2);
         ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);
-        X509_gmtime_adj(X509_getm_notBefore(x509), -3600);
-        X509_gmtime_adj(X509_getm_notAfter(x509), 3600);
+        X509_gmtime_adj(X509_getm_notBefore(x509), -7200);
+        X509_gmtime_adj(X509_getm_notAfter(x509), ends_in);
         X509_NAME* const subject = X509_get_subject_name(x509);
         X509_NAME_add_entry_by_txt(
             subject, "CN", MBSTRING_ASC, reinterpret_cast<const unsigned char*>("test"), -1, -1, 0
@@ -86,8 +89,18 @@ private:
 /// Stands in front of a plain server on the loopback like the TLS proxy in front of ours.
 class TlsFront {
 public:
-    TlsFront(const SelfMadeCertificate& certificate, std::uint16_t target)
+    /// `clients`: who wants to come through must show that certificate; null: anybody may.
+    TlsFront(
+        const SelfMadeCertificate& certificate,
+        std::uint16_t target,
+        const SelfMadeCertificate* clients = nullptr
+    )
         : target_{target}, tasks_{shard_.executor(), [](std::exception_ptr) {}} {
+        if (clients != nullptr) {
+            namespace ssl = boost::asio::ssl;
+            context_.load_verify_file(clients->certificate_file);
+            context_.set_verify_mode(ssl::verify_peer | ssl::verify_fail_if_no_peer_cert);
+        }
         context_.use_certificate_chain_file(certificate.certificate_file);
         context_.use_private_key_file(certificate.key_file, boost::asio::ssl::context::pem);
         tasks_.spawn(accept(this));

@@ -26,7 +26,8 @@ public:
     struct Settings {
         const SelfMadeCertificate* trusted{nullptr};  ///< null: anybody
         const SelfMadeCertificate* own{nullptr};
-        int newest{0};  ///< TLS1_1_VERSION …; 0: what OpenSSL has
+        int newest{0};                 ///< TLS1_1_VERSION …; 0: what OpenSSL has
+        SSL_SESSION* resume{nullptr};  ///< of an earlier connection's session()
     };
 
     /// Connects to `port`; `is_open()` tells whether the handshake succeeded.
@@ -42,6 +43,7 @@ public:
             return;  // NOLINT
         ssl_.reset(SSL_new(context_.get()));
         SSL_set_fd(ssl_.get(), fd_);
+        if (settings.resume != nullptr) SSL_set_session(ssl_.get(), settings.resume);
         open_ = SSL_connect(ssl_.get()) == 1;
     }
     /// Takes over a connection that was accepted.
@@ -56,6 +58,16 @@ public:
     ~TlsPeer() { ::close(fd_); }
 
     bool is_open() const noexcept { return open_; }
+    /// What another connection may resume; TLS 1.3 has it after the first received bytes.
+    struct FreeSession {
+        void operator()(SSL_SESSION* session) const noexcept { SSL_SESSION_free(session); }
+    };
+    std::unique_ptr<SSL_SESSION, FreeSession> session() const {
+        return std::unique_ptr<SSL_SESSION, FreeSession>{SSL_get1_session(ssl_.get())};
+    }
+    bool resumed() const { return SSL_session_reused(ssl_.get()) == 1; }
+    /// The peer has said that nothing more comes.
+    bool was_ended() const { return (SSL_get_shutdown(ssl_.get()) & SSL_RECEIVED_SHUTDOWN) != 0; }
     std::string name_asked_for() const {
         const char* name = SSL_get_servername(ssl_.get(), TLSEXT_NAMETYPE_host_name);
         return name != nullptr ? name : "";

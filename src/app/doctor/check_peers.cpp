@@ -185,7 +185,8 @@ std::vector<Finding> check_public_url(const PublicUrl& facts) {
         return {warning(
             check,
             facts.url + " is not https: Twilio opens media sockets over TLS only",
-            "put a TLS proxy in front and name its https address in [telephony.twilio] public_url"
+            "put a TLS proxy in front, or set [api] tls_port, and name the https address in "
+            "[telephony.twilio] public_url"
         )};
     }
     if (!facts.resolve_error.empty()) {

@@ -1,6 +1,7 @@
 #include "app/doctor/webhook.hpp"
 
 #include "app/doctor/wait.hpp"
+#include "app/http_options.hpp"
 #include "async/shard_pool.hpp"
 #include "base/base64.hpp"
 #include "base/bytes.hpp"
@@ -129,7 +130,7 @@ Account look_at_account(async::Shard& shard, const transports::twilio::Config& c
     request.url = fmt::format(
         "{}/2010-04-01/Accounts/{}.json", without_slash(config.api_url), config.account_sid
     );
-    request.ca_file = config.api_ca_file;
+    request.tls.ca_file = config.api_ca_file;
     request.headers.emplace("Authorization", "Basic " + base64::encode(as_bytes(login)));
     facts.answer = ask(shard, std::move(request));
     return facts;
@@ -137,14 +138,7 @@ Account look_at_account(async::Shard& shard, const transports::twilio::Config& c
 
 struct StandIn::Parts {
     explicit Parts(const config::Config& config)
-        : http{shards, options(config)}, twilio{config.twilio, http, shards, calls} {}
-
-    static net::HttpServer::Options options(const config::Config& config) {
-        net::HttpServer::Options options;
-        options.host = config.api.host;
-        options.port = config.api.port;
-        return options;
-    }
+        : http{shards, http_options(config.api)}, twilio{config.twilio, http, shards, calls} {}
 
     asio::awaitable<net::HttpResponse> live() const {
         net::HttpResponse response;

@@ -23,6 +23,12 @@ Field end_of(Target t) {
     return &((t.config.services.*Provider).endpoint.*Member);
 }
 
+/// Where `Member` of what that provider is shown and must show lives.
+template <auto Provider, auto Member>
+Field identity_of(Target t) {
+    return &((t.config.services.*Provider).endpoint.tls.*Member);
+}
+
 template <auto Member>
 Field of(Target t) {
     return &(t.config.services.*Member);
@@ -59,10 +65,25 @@ void trust(std::vector<Key>& keys, std::string_view section) {
     keys.push_back(
         {section,
          "ca_file",
-         end_of<Provider, &services::Endpoint::ca_file>,
+         identity_of<Provider, &net::TlsIdentity::ca_file>,
          Path{},
          "PEM file of the certificates to trust instead of the system's, for servers with a "
          "certificate of your own."}
+    );
+    keys.push_back(
+        {section,
+         "certificate_file",
+         identity_of<Provider, &net::TlsIdentity::certificate_file>,
+         Path{},
+         "PEM file with our certificate and the chain behind it, for servers that ask for one "
+         "(mutual TLS). Empty: none."}
+    );
+    keys.push_back(
+        {section,
+         "key_file",
+         identity_of<Provider, &net::TlsIdentity::key_file>,
+         Path{},
+         "PEM file with the key of `certificate_file`."}
     );
 }
 

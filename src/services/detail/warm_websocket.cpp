@@ -14,7 +14,7 @@ WarmWebSocket::WarmWebSocket(async::Shard& shard, Options options)
                          options.headers,
                          options.endpoint.connect_timeout,
                          options.limits,
-                         options.endpoint.ca_file
+                         options.endpoint.tls
                      );
                  }} {}
 

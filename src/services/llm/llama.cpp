@@ -161,7 +161,7 @@ asio::awaitable<Result<std::unique_ptr<LlmSession>>> LlamaLlm::open(
 asio::awaitable<Result<void>> LlamaLlm::probe(async::Shard& shard) {
     const auto& endpoint = config_.endpoint;
     const auto socket = co_await net::websocket_connect(
-        shard, endpoint.url, {}, endpoint.connect_timeout, {}, endpoint.ca_file
+        shard, endpoint.url, {}, endpoint.connect_timeout, {}, endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     co_return Result<void>{};

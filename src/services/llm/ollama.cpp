@@ -27,7 +27,7 @@ public:
               shard,
               net::HttpConnections::Options{
                   .url = shared_->config.endpoint.url,
-                  .ca_file = shared_->config.endpoint.ca_file,
+                  .tls = shared_->config.endpoint.tls,
                   .headers = {},
                   .connect_timeout = shared_->config.endpoint.connect_timeout}
           )} {}
@@ -119,7 +119,7 @@ asio::awaitable<Result<void>> OllamaLlm::probe(async::Shard& shard) {
     const auto endpoint = shared_->config.endpoint;
     net::HttpClientRequest request;
     request.url = endpoint.url.substr(0, endpoint.url.find_last_not_of('/') + 1) + "/api/version";
-    request.ca_file = endpoint.ca_file;
+    request.tls = endpoint.tls;
     const auto answer =
         co_await net::http_request(shard, std::move(request), endpoint.connect_timeout);
     if (answer.has_error()) co_return service_error(answer.error());

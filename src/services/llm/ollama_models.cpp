@@ -131,7 +131,7 @@ OllamaModels::OllamaModels(async::Shard& shard, Endpoint endpoint)
       connections_{
           shard,
           {.url = endpoint.url,
-           .ca_file = endpoint.ca_file,
+           .tls = endpoint.tls,
            .headers = {},
            .connect_timeout = endpoint.connect_timeout,
            .keep_warm = false}} {}

@@ -40,7 +40,7 @@ public:
               shard,
               net::HttpConnections::Options{
                   .url = config_->endpoint.url,
-                  .ca_file = config_->endpoint.ca_file,
+                  .tls = config_->endpoint.tls,
                   .headers = authorization(*config_),
                   .connect_timeout = config_->endpoint.connect_timeout}
           )} {}
@@ -95,7 +95,7 @@ asio::awaitable<Result<void>> OpenAiLlm::probe(async::Shard& shard) {
     const auto& url = config->endpoint.url;
     net::HttpClientRequest request;
     request.url = url.substr(0, url.find_last_not_of('/') + 1) + "/models";
-    request.ca_file = config->endpoint.ca_file;
+    request.tls = config->endpoint.tls;
     request.headers = authorization(*config);
     const auto answer =
         co_await net::http_request(shard, std::move(request), config->endpoint.connect_timeout);

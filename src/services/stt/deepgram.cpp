@@ -148,12 +148,7 @@ asio::awaitable<void> Core::supply(std::shared_ptr<Core> core) {
     limits.max_queued_bytes = samples_in(most_queued, wideband) * sizeof(media::Sample);
     for (;;) {
         auto socket = co_await net::websocket_connect(
-            core->shard_,
-            core->url_,
-            core->headers_,
-            endpoint.connect_timeout,
-            limits,
-            endpoint.ca_file
+            core->shard_, core->url_, core->headers_, endpoint.connect_timeout, limits, endpoint.tls
         );
         if (core->closed_) co_return;
         error_code error = socket ? error_code{} : service_error(socket.error());
@@ -285,7 +280,7 @@ asio::awaitable<Result<void>> DeepgramStt::probe(async::Shard& shard) {
         deepgram::authorization(config->api_key),
         config->endpoint.connect_timeout,
         {},
-        config->endpoint.ca_file
+        config->endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     (*socket)->send_text(R"({"type":"CloseStream"})");

@@ -354,7 +354,7 @@ asio::awaitable<Result<void>> VoskStt::probe(async::Shard& shard) {
     const auto config = config_;
     const auto& endpoint = config->endpoint;
     auto socket = co_await net::websocket_connect(
-        shard, endpoint.url, {}, endpoint.connect_timeout, {}, endpoint.ca_file
+        shard, endpoint.url, {}, endpoint.connect_timeout, {}, endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     // A server whose handler is broken closes by itself.

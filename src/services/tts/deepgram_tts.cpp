@@ -292,7 +292,7 @@ private:
 asio::awaitable<void> Core::connect(std::shared_ptr<Core> core) {
     const auto& endpoint = core->config_->endpoint;
     auto socket = co_await net::websocket_connect(
-        core->shard_, core->url_, core->headers_, endpoint.connect_timeout, {}, endpoint.ca_file
+        core->shard_, core->url_, core->headers_, endpoint.connect_timeout, {}, endpoint.tls
     );
     core->connecting_ = false;
     if (core->closed_) co_return;
@@ -408,7 +408,7 @@ asio::awaitable<Result<void>> DeepgramTts::probe(async::Shard& shard) {
         deepgram::authorization(config->api_key),
         config->endpoint.connect_timeout,
         {},
-        config->endpoint.ca_file
+        config->endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     (*socket)->send_text(R"({"type":"Close"})");

@@ -111,7 +111,7 @@ asio::awaitable<Result<void>> ElevenLabsTts::probe(async::Shard& shard) {
         headers_of(config_),
         config_.endpoint.connect_timeout,
         limits,
-        config_.endpoint.ca_file
+        config_.endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     co_return Result<void>{};

@@ -49,7 +49,7 @@ asio::awaitable<Result<std::unique_ptr<TtsSession>>> PiperTts::open(
 asio::awaitable<Result<void>> PiperTts::probe(async::Shard& shard) {
     const auto& endpoint = config_.endpoint;
     const auto socket = co_await net::websocket_connect(
-        shard, endpoint.url, {}, endpoint.connect_timeout, limits, endpoint.ca_file
+        shard, endpoint.url, {}, endpoint.connect_timeout, limits, endpoint.tls
     );
     if (!socket) co_return service_error(socket.error());
     co_return Result<void>{};

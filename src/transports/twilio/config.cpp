@@ -45,7 +45,7 @@ std::vector<std::string> Config::validate() const {
                 problems.push_back(
                     "[telephony.twilio] public_url '" + public_url +
                     "' is not https: Twilio opens media sockets over wss only; put a TLS proxy in "
-                    "front and name its https URL"
+                    "front, or set [api] tls_port, and name the https URL"
                 );
             }
         }

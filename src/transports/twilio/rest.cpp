@@ -248,7 +248,7 @@ asio::awaitable<RestAnswer> RestClient::ask(async::Shard& shard, RestRequest req
         http.headers.emplace("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
         http.headers.emplace("Accept", "application/json");
         http.body = request.body;
-        http.ca_file = ca_file_;
+        http.tls.ca_file = ca_file_;
         http.max_body = 256 * 1024;
         const auto response = co_await net::http_request(shard, std::move(http), timeout_);
         auto answer =

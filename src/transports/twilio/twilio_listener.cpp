@@ -257,11 +257,14 @@ std::string TwilioListener::public_base(const net::HttpRequest& request) const {
     if (config_.public_url.empty()) {
         if (!request.peer_is_loopback) return {};
         // Whoever tries us on this machine signs the name it used: 127.0.0.1, localhost, [::1].
-        const std::string asked = "http://" + std::string{request.header("host")};
+        const std::string scheme = request.secure ? "https://" : "http://";
+        const std::string asked = scheme + std::string{request.header("host")};
         const auto url = net::parse_url(asked);
         const bool plain_authority = url.has_value() && url->target == "/" && url->userinfo.empty();
         if (plain_authority && !asked.ends_with('/')) return asked;
-        return fmt::format("http://127.0.0.1:{}", server_.port());
+        return fmt::format(
+            "{}127.0.0.1:{}", scheme, request.secure ? server_.tls_port() : server_.port()
+        );
     }
     std::string base = config_.public_url;
     while (base.ends_with('/'))

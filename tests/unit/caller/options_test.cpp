@@ -65,7 +65,7 @@ TEST(CallOptions, TheHelpNamesEveryOption) {
           "--voice",  "--dtmf",       "--record",    "--json",   "--repeat",
           "--url",    "--auth-token", "--api-token", "--answer", "--mi-port",
           "--sip-ip", "--sip-port",   "--rtp-ip",    "--wait",   "--timeout",
-          "--from"}) {
+          "--from",   "--ca"}) {
         EXPECT_NE(help_text().find(option), std::string_view::npos) << option;
     }
 }

@@ -105,6 +105,30 @@ TEST_F(Load, ANameThatTheEnvironmentLacksIsAnErrorThatNamesIt) {
     EXPECT_THAT(all(loaded), HasSubstr("test.ini:4: error: [agent] voice: a ${ is never closed"));
 }
 
+TEST_F(Load, ACertificateNeedsItsKeyAndFilesThatAreThere) {
+    std::ofstream{folder_ / "a.pem"} << "\n";
+    const auto problems = [this](std::string_view text) { return all(load(text)); };
+    EXPECT_THAT(problems("[api]\ntls_port = 8443\n"), HasSubstr("tls_port: needs tls_certificate"));
+    EXPECT_THAT(
+        problems("[api]\ntls_certificate = a.pem\n"), HasSubstr("tls_private_key: belongs to")
+    );
+    EXPECT_THAT(
+        problems("[api]\nport = 8443\ntls_port = 8443\ntls_certificate = a.pem\n"
+                 "tls_private_key = a.pem\n"),
+        HasSubstr("tls_port: must not be port")
+    );
+    EXPECT_THAT(problems("[api]\ntls_verify_client = yes\n"), HasSubstr("needs tls_ca"));
+    const std::string ollama = "[llm]\nprovider = ollama\n[llm.ollama]\n";
+    EXPECT_THAT(problems(ollama + "certificate_file = a.pem\n"), HasSubstr("both or none"));
+    EXPECT_THAT(problems(ollama + "ca_file = no.pem\n"), HasSubstr("ca_file: there is no"));
+    EXPECT_THAT(problems("[tracing]\nkey_file = a.pem\n"), HasSubstr("both or none"));
+    const auto right = load(
+        "[api]\ntls_port = 8443\ntls_certificate = a.pem\n"
+        "tls_private_key = a.pem\ntls_ca = a.pem\ntls_verify_client = yes\n"
+    );
+    EXPECT_TRUE(right.ok()) << all(right);
+}
+
 TEST_F(Load, WhatIsNotInUseMayBeHalfConfigured) {
     constexpr std::string_view twilio = "[telephony.twilio]\nauth_token = ${TWILIO_AUTH_TOKEN}\n";
     const auto unused = load(twilio);

@@ -222,7 +222,7 @@ protected:
 TEST_F(TlsTest, SpeaksHttpsToACertificateOfATrustedIssuer) {
     TlsFront front{ours_, server_->port()};
     auto request = request_to(url("https", front, "/"));
-    request.ca_file = ours_.certificate_file;
+    request.tls.ca_file = ours_.certificate_file;
     const auto response = fetch(request);
     ASSERT_TRUE(response.has_value()) << response.error().message();
     EXPECT_EQ(response->body, "hello localhost:" + std::to_string(front.port()));
@@ -240,7 +240,7 @@ TEST_F(TlsTest, RefusesACertificateOfAnotherName) {
     const test::SelfMadeCertificate other{::testing::TempDir(), "other.test"};
     TlsFront front{other, server_->port()};
     auto request = request_to(url("https", front, "/"));
-    request.ca_file = other.certificate_file;
+    request.tls.ca_file = other.certificate_file;
     const auto response = fetch(request);
     ASSERT_TRUE(response.has_error());
     EXPECT_THAT(response.error().message(), HasSubstr("certificate verify failed"));
@@ -249,7 +249,7 @@ TEST_F(TlsTest, RefusesACertificateOfAnotherName) {
 asio::awaitable<void> echo_over_tls(
     async::Shard& shard, std::string url, std::string ca_file, std::string& out
 ) {
-    auto socket = co_await websocket_connect(shard, url, {}, 10s, WsLimits{}, ca_file);
+    auto socket = co_await websocket_connect(shard, url, {}, 10s, WsLimits{}, {.ca_file = ca_file});
     if (socket.has_error()) {
         out = socket.error().message();
         co_return;

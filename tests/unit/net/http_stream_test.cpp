@@ -342,13 +342,13 @@ TEST_F(HttpStreamTest, ConnectionsOverTlsAreKeptToo) {
         std::filesystem::temp_directory_path().string(), "localhost"};
     test::TlsFront front{certificate, server.port()};
     auto made = options("https://localhost:" + std::to_string(front.port()), true);
-    made.ca_file = certificate.certificate_file;
+    made.tls.ca_file = certificate.certificate_file;
     HttpConnections connections{shard_, made};
     EXPECT_TRUE(run_until([&] { return connections.warm(); }));
     for (int i = 0; i < 3; ++i)
         EXPECT_EQ(*fetch(connections), "ok");
     EXPECT_EQ(connections.stats().opened, 1u) << "session tickets are no end of it";
-    made.ca_file.clear();
+    made.tls.ca_file.clear();
     HttpConnections distrustful{shard_, made};
     EXPECT_TRUE(fetch(distrustful).has_error());
 }

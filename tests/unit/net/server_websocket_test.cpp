@@ -1,17 +1,12 @@
-// The server's WebSocket over a link that tells what it was given, and over a stream of Asio.
+// The server's WebSocket over a link that tells what it was given.
 #include "net/detail/server_websocket.hpp"
 
 #include "async/shard.hpp"
-#include "net/detail/websocket_stream_link.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/masked_frame.hpp"
 #include "support/run_shard.hpp"
 
 #include <boost/asio/error.hpp>
-#include <boost/asio/local/connect_pair.hpp>
-#include <boost/asio/local/stream_protocol.hpp>
-#include <boost/asio/read.hpp>
-#include <boost/asio/write.hpp>
 
 #include <gtest/gtest.h>
 
@@ -227,47 +222,6 @@ TEST_F(ServerWebSocketTest, AfterAnErrorTheRestIsDiscardedUntilThePeerEnds) {
     wire_.owner->on_input_over(asio::error::eof);
     EXPECT_TRUE(wire_.closed);
     EXPECT_EQ(sink_.count, 0);
-}
-
-asio::awaitable<bool> echo(WebSocket& socket) {
-    for (;;) {
-        const auto message = co_await socket.read();
-        if (message.has_error()) co_return message.error() == asio::error::eof;
-        socket.send_text(message->data);
-    }
-}
-
-TEST(StreamLink, CarriesAWebSocketOverAnyStream) {
-    async::Shard shard{0};
-    using Local = asio::local::stream_protocol;
-    Local::socket ours{shard.context()};
-    Local::socket theirs{shard.context()};
-    asio::local::connect_pair(ours, theirs);
-    const auto close = [](Local::socket& stream, bool wholly) noexcept {
-        error_code ignored;
-        if (wholly) {
-            stream.close(ignored);
-        } else {
-            stream.shutdown(Local::socket::shutdown_send, ignored);
-        }
-    };
-    const auto socket =
-        make_server_websocket(shard.executor(), link_stream(std::move(ours), close), WsLimits{});
-    const auto served = test::start(shard, echo(*socket));
-    const std::string text(10'000, 'x');
-    error_code error;
-    asio::write(
-        theirs, asio::buffer(masked_frame(0x81, text) + masked_frame(0x88, "\x03\xE8")), error
-    );
-    ASSERT_FALSE(error);
-    test::run_until(shard, [&] { return served->has_value(); });
-    ASSERT_TRUE(served->has_value());
-    EXPECT_TRUE(**served);
-    test::run_dry(shard);  // the answer is on its way
-    std::string received;
-    asio::read(theirs, asio::dynamic_buffer(received), error);
-    EXPECT_EQ(error, asio::error::eof);
-    EXPECT_EQ(received.size(), 4 + text.size() + 4);
 }
 
 }  // namespace

@@ -556,7 +556,7 @@ TEST_F(DeepgramSttTest, SpeaksOverTls) {
     test::TlsFront front{certificate, server_.port()};
     DeepgramSttConfig config;
     config.endpoint.url = "wss://localhost:" + std::to_string(front.port()) + "/v1/listen";
-    config.endpoint.ca_file = certificate.certificate_file;
+    config.endpoint.tls.ca_file = certificate.certificate_file;
     server_.recognise(words_of_marks);
     open(config);
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");

@@ -364,7 +364,7 @@ TEST_F(DeepgramTtsTest, SpeaksOverTls) {
     test::TlsFront front{certificate, server_.port()};
     DeepgramTtsConfig config;
     config.endpoint.url = "wss://localhost:" + std::to_string(front.port()) + "/v1/speak";
-    config.endpoint.ca_file = certificate.certificate_file;
+    config.endpoint.tls.ca_file = certificate.certificate_file;
     open(config);
     expect_whole(speak("Hello."), "Hello.", 1);
     session_.reset();

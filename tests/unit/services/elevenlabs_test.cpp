@@ -226,7 +226,7 @@ TEST_F(ElevenLabs, WorksBehindTls) {
     const test::TlsFront front{certificate, server_.port()};
     auto secure = config();
     secure.endpoint.url = "wss://localhost:" + std::to_string(front.port()) + "/";
-    secure.endpoint.ca_file = certificate.certificate_file;
+    secure.endpoint.tls.ca_file = certificate.certificate_file;
     secure.endpoint.connect_timeout = 20s;
     EXPECT_EQ(test::say(shard_, session(secure), "Bir.").end, ServiceErrc::end_of_stream);
     session_.reset();

@@ -345,7 +345,7 @@ TEST_F(Llama, WorksBehindTls) {
     const test::TlsFront front{certificate, server_.port()};
     auto secure = config();
     secure.endpoint.url = "wss://localhost:" + std::to_string(front.port());
-    secure.endpoint.ca_file = certificate.certificate_file;
+    secure.endpoint.tls.ca_file = certificate.certificate_file;
     secure.endpoint.connect_timeout = 20s;
     EXPECT_EQ(ask(session(secure)).end, ServiceErrc::end_of_stream);
     session_.reset();

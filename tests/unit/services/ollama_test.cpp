@@ -367,15 +367,36 @@ TEST_P(Ollama, SpeaksTls) {
     test::TlsFront front{certificate, server.port()};
     auto secured = config();
     secured.endpoint.url = "https://localhost:" + std::to_string(front.port());
-    secured.endpoint.ca_file = certificate.certificate_file;
+    secured.endpoint.tls.ca_file = certificate.certificate_file;
     OllamaLlm service{secured};
     LlmClient client{service};
     EXPECT_EQ(client.hear("Hi").text, "Hello from the model.");
     EXPECT_EQ(client.hear("Hi").text, "Hello from the model.");
     EXPECT_TRUE(test::result_of(client.shard, service.probe(client.shard)).has_value());
-    secured.endpoint.ca_file.clear();
+    secured.endpoint.tls.ca_file.clear();
     OllamaLlm distrustful{secured};
     EXPECT_TRUE(test::result_of(client.shard, distrustful.probe(client.shard)).has_error());
+}
+
+TEST_P(Ollama, ShowsItsCertificateToAServerThatAsks) {
+    const std::string folder = std::filesystem::temp_directory_path().string();
+    const test::SelfMadeCertificate theirs{folder, "localhost"};
+    const test::SelfMadeCertificate ours{folder, "oavc"};
+    test::TlsFront front{theirs, server.port(), &ours};
+    auto secured = config();
+    secured.endpoint.url = "https://localhost:" + std::to_string(front.port());
+    secured.endpoint.tls.ca_file = theirs.certificate_file;
+    async::Shard shard{9};
+    {
+        OllamaLlm stranger{secured};
+        EXPECT_TRUE(test::result_of(shard, stranger.probe(shard)).has_error());
+    }
+    secured.endpoint.tls.certificate_file = ours.certificate_file;
+    secured.endpoint.tls.key_file = ours.key_file;
+    OllamaLlm service{secured};
+    LlmClient client{service};
+    EXPECT_EQ(client.hear("Hi").text, "Hello from the model.");
+    EXPECT_TRUE(test::result_of(client.shard, service.probe(client.shard)).has_value());
 }
 
 TEST_P(Ollama, TellsWhetherItAnswers) {

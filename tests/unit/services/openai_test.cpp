@@ -307,7 +307,7 @@ TEST_F(OpenAi, SpeaksTls) {
     test::TlsFront front{certificate, server.port()};
     auto secured = config();
     secured.endpoint.url = "https://localhost:" + std::to_string(front.port()) + "/v1";
-    secured.endpoint.ca_file = certificate.certificate_file;
+    secured.endpoint.tls.ca_file = certificate.certificate_file;
     OpenAiLlm service{secured};
     LlmClient client{service};
     EXPECT_EQ(client.hear("Hi").text, "Hello from the model.");

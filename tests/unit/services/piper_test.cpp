@@ -340,10 +340,10 @@ TEST_F(Piper, WorksBehindTls) {
     const test::TlsFront front{certificate, server_.port()};
     auto secure = config();
     secure.endpoint.url = "wss://localhost:" + std::to_string(front.port()) + "/tts";
-    secure.endpoint.ca_file = certificate.certificate_file;
+    secure.endpoint.tls.ca_file = certificate.certificate_file;
     secure.endpoint.connect_timeout = 20s;
     EXPECT_EQ(test::say(shard_, session(secure), "Evet.").end, ServiceErrc::end_of_stream);
-    secure.endpoint.ca_file.clear();
+    secure.endpoint.tls.ca_file.clear();
     EXPECT_EQ(test::say(shard_, session(secure), "Evet.").end, ServiceErrc::unavailable)
         << "a certificate that nobody vouches for";
     session_.reset();

@@ -584,7 +584,7 @@ TEST_F(VoskTest, SpeaksOverTls) {
     test::TlsFront front{certificate, server_.port()};
     VoskConfig config;
     config.endpoint.url = "wss://localhost:" + std::to_string(front.port()) + "/";
-    config.endpoint.ca_file = certificate.certificate_file;
+    config.endpoint.tls.ca_file = certificate.certificate_file;
     open_listening_to_marks(config);
     EXPECT_EQ(recognise(1, 1, 3), "w1 w2 w3");
     EXPECT_TRUE(test::result_of(shard_, stt_->probe(shard_)).has_value());

@@ -1,0 +1,71 @@
+#pragma once
+
+// What the HTTP server makes of Beast's messages. For its translation unit only.
+
+#include "base/error.hpp"
+#include "net/detail/http_text.hpp"
+#include "net/http.hpp"
+
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/beast/http/error.hpp>
+#include <boost/beast/http/message.hpp>
+#include <boost/beast/http/string_body.hpp>
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace oavc::net::detail {
+
+/// IPv4 that came in IPv6's clothes is IPv4.
+inline boost::asio::ip::address plain_address(const boost::asio::ip::address& address) {
+    if (!address.is_v6() || !address.to_v6().is_v4_mapped()) return address;
+    return boost::asio::ip::make_address_v4(boost::asio::ip::v4_mapped, address.to_v6());
+}
+
+/// Who counts as one: an IPv4 address, or the /64 that an IPv6 host has to itself.
+inline std::string source_of(const boost::asio::ip::tcp::endpoint& peer) {
+    const auto address = plain_address(peer.address());
+    if (address.is_v4()) return address.to_string();
+    auto bytes = address.to_v6().to_bytes();
+    std::fill(bytes.begin() + 8, bytes.end(), static_cast<unsigned char>(0));
+    return boost::asio::ip::address_v6{bytes}.to_string();
+}
+
+inline HttpRequest to_request(
+    boost::beast::http::request<boost::beast::http::string_body>& message,
+    const boost::asio::ip::tcp::endpoint& peer,
+    bool secure
+) {
+    HttpRequest request;
+    request.method = message.method_string();
+    const auto target = message.target();
+    request.target = origin_form({target.data(), target.size()});
+    for (const auto& field : message) {
+        const std::string_view value{field.value().data(), field.value().size()};
+        auto [entry, inserted] =
+            request.headers.try_emplace(std::string{field.name_string()}, value);
+        if (!inserted) entry->second.append(", ").append(value);
+    }
+    request.body = std::move(message.body());
+    const auto address = plain_address(peer.address());
+    request.peer_ip = address.to_string();
+    request.peer_is_loopback = address.is_loopback();
+    request.secure = secure;
+    return request;
+}
+
+/// What to answer to bytes that are no acceptable request; 0: nothing, the peer is gone or too
+/// slow.
+inline int status_of(const error_code& error) noexcept {
+    namespace http = boost::beast::http;
+    if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
+    if (error == http::error::body_limit) return 413;
+    if (error == http::error::bad_version) return 505;
+    if (error == http::error::end_of_stream || error == http::error::partial_message) return 0;
+    if (error.category() == http::make_error_code(http::error::bad_method).category()) return 400;
+    return 0;
+}
+
+}  // namespace oavc::net::detail
