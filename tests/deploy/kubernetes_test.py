@@ -221,22 +221,23 @@ class Network(unittest.TestCase):
                         if name.startswith("oavc"):
                             self.assertTrue(any(l <= template["metadata"]["labels"].items() for l in named), name)
 
-    def test_model_servers_are_reached_by_tunnels_only(self):
+    def test_model_servers_are_reached_by_mutual_tls_only(self):
+        connector = {c["name"]: c for c in containers(find("gke", "Deployment", "oavc")["spec"]["template"])}
         for name, tls in (("ollama", 11443), ("whisper", 10443)):
             [port] = find("gke", "Service", name)["spec"]["ports"]
             self.assertEqual(port["port"], tls)
-            tunnels = {
-                c["name"]: c["args"]
-                for c in containers(find("gke", "Deployment", "oavc")["spec"]["template"])
-                if c["name"].endswith("-tunnel")
-            }
-            self.assertIn(f"--target={name}:{tls}", tunnels[f"{name}-tunnel"])
             server = containers(find("gke", "StatefulSet", name)["spec"]["template"])[0]["args"]
             self.assertIn(f"--listen=0.0.0.0:{tls}", server)
             self.assertIn("--allow-dns=oavc", server)
         environment = [o for o in rendered("gke") if o["metadata"]["name"].startswith("oavc-environment")][0]["data"]
-        self.assertEqual(environment["OLLAMA_URL"], "http://127.0.0.1:11434")
+        # Whisper's protocol knows no TLS: a tunnel does. To Ollama the connector speaks it itself.
+        self.assertEqual([name for name in connector if name.endswith("-tunnel")], ["whisper-tunnel"])
+        self.assertIn("--target=whisper:10443", connector["whisper-tunnel"]["args"])
         self.assertEqual(environment["WHISPER_URL"], "tcp://127.0.0.1:10300")
+        self.assertEqual(environment["OLLAMA_URL"], "https://ollama:11443")
+        self.assertIn({"name": "tls", "mountPath": "/tls", "readOnly": True}, connector["oavc"]["volumeMounts"])
+        for key, file in (("CA", "ca.crt"), ("CERTIFICATE", "tls.crt"), ("KEY", "tls.key")):
+            self.assertEqual(environment[f"OAVC_LLM_OLLAMA_{key}_FILE"], f"/tls/{file}")
 
     def test_web_sockets_last_as_long_as_calls(self):
         """At least [limits] max_call_duration, whose default is an hour."""
