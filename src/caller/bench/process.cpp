@@ -92,12 +92,20 @@ bool pin_to(const std::vector<int>& cores) {
     return ::sched_setaffinity(0, sizeof set, &set) == 0;
 }
 
-Urgent::Urgent() noexcept : usual_{::getpriority(PRIO_PROCESS, 0)} {
-    constexpr int urgent = -15;
-    ::setpriority(PRIO_PROCESS, 0, urgent);
+Urgent::Urgent() noexcept : usual_policy_{::sched_getscheduler(0)} {
+    sched_param usual{};
+    ::sched_getparam(0, &usual);
+    usual_priority_ = usual.sched_priority;
+    sched_param urgent{};
+    urgent.sched_priority = 1;
+    ::sched_setscheduler(0, SCHED_RR, &urgent);
 }
 
-Urgent::~Urgent() { ::setpriority(PRIO_PROCESS, 0, usual_); }
+Urgent::~Urgent() {
+    sched_param usual{};
+    usual.sched_priority = usual_priority_;
+    ::sched_setscheduler(0, usual_policy_, &usual);
+}
 
 ProcessMeter::ProcessMeter(pid_t pid) : pid_{pid} {
     if (!look()) {

@@ -18,8 +18,9 @@ std::vector<int> allowed_cores();
 /// This thread runs on these alone from now on. False: the kernel said no.
 bool pin_to(const std::vector<int>& cores);
 
-/// This thread goes before others that want its core, where we may say so (root), so that other
-/// work on the machine does not make it late. Until it goes out of scope.
+/// This thread goes before all ordinary work on its core (real time, round robin), where we may say
+/// so (root, CAP_SYS_NICE): other work on the machine then does not make it late. Until it goes out
+/// of scope. Not for a core that the server needs, too.
 class Urgent {
 public:
     Urgent() noexcept;
@@ -28,7 +29,8 @@ public:
     Urgent& operator=(const Urgent&) = delete;
 
 private:
-    int usual_{0};
+    int usual_policy_{0};
+    int usual_priority_{0};
 };
 
 /// What a process of this machine uses (proc(5), its CPU clock).

@@ -109,7 +109,11 @@ public:
             server_ = std::make_unique<LoadServer>(std::move(plan), folder_.path());
             pid = server_->process().pid();
         }
-        urgent_.emplace();  // not before: the server would inherit it
+        const bool shared =
+            std::find(
+                results.server_cores.begin(), results.server_cores.end(), results.cores.front()
+            ) != results.server_cores.end();
+        if (!shared) urgent_.emplace();  // not before: the server would inherit it
         engine_ = std::make_unique<Engine>(*carrier_, script, phones, options.seed);
         hook_(engine_.get());
         observer_.on_phase(fmt::format("waiting for the {}", what_));
