@@ -18,8 +18,11 @@ namespace oavc::transports::twilio {
 
 namespace {
 
-constexpr milliseconds stall{100};                ///< without audio before silence takes its place
-constexpr std::uint64_t most_concealed = 10;      ///< frames in one gap of chunk numbers
+constexpr milliseconds stall{100};            ///< without audio before silence takes its place
+constexpr std::uint64_t most_concealed = 10;  ///< frames in one gap of chunk numbers
+/// Audio is sent when this much has room, so that it leaves in one write: most of what a message
+/// costs is the kernel's.
+constexpr int burst_frames = 3;
 constexpr std::uint64_t most_rejected = 50;       ///< messages that make no sense before we give up
 constexpr std::uint16_t close_normal = 1000;      // RFC 6455 §7.4.1
 constexpr std::uint16_t close_going_away = 1001;  // dto.
@@ -45,6 +48,7 @@ TwilioTransport::TwilioTransport(
     : shard_{shard},
       info_{std::move(info)},
       media_timeout_{config.media_timeout},
+      max_buffered_{config.max_buffered},
       rest_{rest},
       socket_{std::move(socket)},
       writer_{stream_sid},
@@ -62,6 +66,7 @@ TwilioTransport::TwilioTransport(
     : shard_{shard},
       info_{std::move(info)},
       media_timeout_{config.media_timeout},
+      max_buffered_{config.max_buffered},
       rest_{rest},
       ringing_{std::move(ringing)},
       patience_{patience},
@@ -213,9 +218,12 @@ void TwilioTransport::on_tick(TimePoint now) noexcept {
         ++concealed_ahead_;
         conceal(now);
     }
+    const auto burst = std::min(burst_frames * frame_time, max_buffered_ / 2);
+    in_burst_ = playout_.room(now) >= burst;
+    sent_in_tick_ = false;
     sink_->on_tick(now);
-    if (playout_.mark_due(!sent_since_tick_)) send_mark();
-    sent_since_tick_ = false;
+    // Nothing to say although there was room: the last words get their mark.
+    if (playout_.mark_due(in_burst_ && !sent_in_tick_)) send_mark();
     if (transferred_ && now - *transferred_ >= longest_handover) {
         end(EndReason::transferred, "Twilio dials, but left the stream open", close_normal);
     }
@@ -231,7 +239,7 @@ void TwilioTransport::end(EndReason reason, std::string detail, std::uint16_t cl
 }
 
 std::size_t TwilioTransport::send_room() const noexcept {
-    if (end_ || hanging_up_ || pressing_ || !socket_) return 0;
+    if (end_ || hanging_up_ || pressing_ || !socket_ || !in_burst_) return 0;
     return static_cast<std::size_t>(playout_.room(Clock::now()) / frame_time);
 }
 
@@ -253,7 +261,7 @@ bool TwilioTransport::send_frame(media::FrameView frame) noexcept {
         return false;
     }
     ++stats_.sent;
-    sent_since_tick_ = true;
+    sent_in_tick_ = true;
     // Rounded up, so that odd lengths never add up to more than max_buffered.
     const auto length = milliseconds{static_cast<std::int64_t>((size + 7) / 8)};
     playout_.on_sent(length, Clock::now());

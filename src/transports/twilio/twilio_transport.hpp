@@ -38,8 +38,8 @@ struct RingingCall {
 /// session; what arrives afterwards is handed over too (counted late), for none of the caller's
 /// words is thrown away. Missing chunk numbers are concealed with silence.
 ///
-/// Out: at most Config::max_buffered of audio lies ahead of the caller's ear; marks tell how far
-/// Twilio has played. Thread: the shard's.
+/// Out: at most Config::max_buffered of audio lies ahead of the caller's ear, and steadily 60 ms
+/// less than that, filled up in bursts; marks tell how far Twilio has played. Thread: the shard's.
 class TwilioTransport final : public Transport, private async::TickClient, private net::WsReceiver {
 public:
     /// `start` is the stream's `start` message's streamSid.
@@ -100,6 +100,7 @@ private:
     async::Shard& shard_;
     const CallInfo info_;
     const milliseconds media_timeout_;
+    const milliseconds max_buffered_;
     const RestClient& rest_;
     MediaSink* sink_{nullptr};
     const std::shared_ptr<RingingCall> ringing_;  ///< of an outgoing call
@@ -121,7 +122,8 @@ private:
     std::uint64_t concealed_ahead_{0};  ///< silence frames whose audio may still come
     std::uint64_t last_chunk_{0};
     std::uint64_t last_timestamp_{0};
-    bool sent_since_tick_{false};
+    bool in_burst_{true};  ///< audio may be sent in this tick
+    bool sent_in_tick_{false};
     bool hanging_up_{false};
     bool transferring_{false};
     std::optional<TimePoint> transferred_;
