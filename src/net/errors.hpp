@@ -7,9 +7,9 @@
 namespace oavc::net {
 
 enum class NetErrc {
-    bad_url = 1,     ///< not an absolute URL of a scheme that this call speaks
-    stopped_by_sink,      ///< HttpClientRequest::on_body asked to stop
-    websocket_broken      ///< the peer broke RFC 6455, or its message was too long
+    bad_url = 1,      ///< not an absolute URL of a scheme that this call speaks
+    stopped_by_sink,  ///< HttpClientRequest::on_body asked to stop
+    websocket_broken  ///< the peer broke RFC 6455, or its message was too long
 };
 std::string_view describe(NetErrc code) noexcept;
 OAVC_ERROR_CATEGORY(NetErrc, "oavc.net")
