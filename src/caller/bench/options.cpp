@@ -321,7 +321,8 @@ What is tried:
   --duration TIME             of measuring, per step (default: 10s; a soak: 1h)
   --warm-up TIME              before measuring (default: 5s)
   --calls-per-second R        new calls at most (default: 100)
-  --first N, --most N         where the search begins and ends (default: 100, 8000)
+  --first N, --most N         where the search begins and ends (default: 100, 8000 or as many
+                              as the limit of open files allows)
 
 What callers do:
   --talking SHARE             of a call in which its caller speaks (default: 40%)

@@ -24,6 +24,12 @@ constexpr std::size_t spare_phones = 20;
 constexpr int parts_of_a_soak = 10;
 constexpr milliseconds soak{120'000};
 
+/// Open files of a server: RTP and RTCP or a media socket per call, and what calls come and go by.
+constexpr std::size_t files_for(std::size_t calls) noexcept { return 3 * calls + 200; }
+constexpr std::size_t calls_within(std::size_t files) noexcept {
+    return files > files_for(1) ? (files - 200) / 3 : 1;
+}
+
 std::size_t phones_for(const Options& o) {
     const double length = std::chrono::duration<double>(o.habits.longest_call).count();
     switch (o.mode) {
@@ -313,7 +319,7 @@ std::optional<double> Results::multiple_of_floor() const noexcept {
     return ours / floor;
 }
 
-Results run_bench(const Options& options, BenchObserver& observer, const EngineHook& hook) {
+Results run_bench(Options options, BenchObserver& observer, const EngineHook& hook) {
     Results results;
     results.via = options.via;
     results.mode = name_of(options.mode);
@@ -323,14 +329,16 @@ Results run_bench(const Options& options, BenchObserver& observer, const EngineH
     results.cores = {options.core.value_or(cores.back())};
     results.server_cores = options.server_cores;
     if (results.server_cores.empty()) results.server_cores = {cores.front()};
-    if (raise_file_limit() < 3 * phones_for(options) + 200) {
+    const std::size_t files = raise_file_limit();
+    if (options.mode == Options::Mode::ramp) {
+        options.most = std::min(options.most, calls_within(files));
+    } else if (phones_for(options) > calls_within(files)) {
         throw std::runtime_error{fmt::format(
             "{} calls need about {} open files in the server: raise the hard limit ('ulimit -Hn "
-            "{}' "
-            "as root) or try fewer with --most or --calls",
+            "{}' as root) or try fewer with --calls",
             phones_for(options),
-            3 * phones_for(options) + 200,
-            3 * phones_for(options) + 200
+            files_for(phones_for(options)),
+            files_for(phones_for(options))
         )};
     }
     if (!pin_to(results.cores)) {

@@ -33,7 +33,7 @@ struct Results {
     std::vector<int> server_cores;  ///< empty: an attached server's
     std::vector<Step> steps;        ///< in the order of measuring
     std::optional<std::size_t> knee;
-    bool knee_is_beyond{false};  ///< it is more; --most was reached
+    bool knee_is_beyond{false};  ///< it is more; --most, or the limit of open files, was reached
     double margin{0};
     std::string verdict;  ///< why the exit status is not 0; empty: it is
 
@@ -58,7 +58,8 @@ protected:
 /// Called once the engine exists, and with null before it goes: for signal handlers.
 using EngineHook = std::function<void(Engine*)>;
 
-/// Runs a load test. Blocks. Throws std::runtime_error that says what to do when it cannot begin.
-Results run_bench(const Options& options, BenchObserver& observer, const EngineHook& hook);
+/// Runs a load test. Blocks. Throws std::runtime_error that says what to do when it cannot begin. A
+/// search goes no further than the open files that the kernel allows.
+Results run_bench(Options options, BenchObserver& observer, const EngineHook& hook);
 
 }  // namespace oavc::caller::bench
