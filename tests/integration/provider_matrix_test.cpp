@@ -321,12 +321,10 @@ std::string ini_of(
            "[telephony.twilio]\nauth_token = for-tests-only\n"
            "[api]\nhost = 127.0.0.1\n" +
            configured("stt", combination.stt, stt) + configured("llm", combination.llm, llm) +
-           configured("tts", combination.tts, tts) +
            // Both carriers' calls are the voice's.
-           "[tts]\ncache_mb = 0\n"
+           configured("tts", combination.tts, tts, "cache_mb = 0\n") +
            // PocketSphinx takes its phrases from it, whoever the model is.
-           "[llm.scripted]\ndialogue_file = " +
-           rigs::dialogue_file + "\n" +
+           "[llm.scripted]\ndialogue_file = " + rigs::dialogue_file + "\n" +
            "[agent]\nlanguage = en\ngreeting = " + std::string{greeting} +
            // Long enough to be interrupted, like an answer.
            "\nnot_understood = I am sorry, but I did not understand what you said just now. Please "

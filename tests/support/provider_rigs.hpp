@@ -133,11 +133,15 @@ struct Provider {
 
 inline void PrintTo(const Provider& provider, std::ostream* out) { *out << provider.name; }
 
-/// `kind`: stt, llm or tts.
+/// `kind`: stt, llm or tts. `keys`: lines of the same section.
 inline std::string configured(
-    std::string_view kind, const Provider& provider, const ProviderRig& rig
+    std::string_view kind,
+    const Provider& provider,
+    const ProviderRig& rig,
+    std::string_view keys = ""
 ) {
-    return "[" + std::string{kind} + "]\nprovider = " + provider.id + "\n" + rig.ini();
+    return "[" + std::string{kind} + "]\nprovider = " + provider.id + "\n" + std::string{keys} +
+           rig.ini();
 }
 
 namespace rigs {
