@@ -44,7 +44,6 @@ TEST_F(MediaSocketTest, GivesWhatCameInOrderWithItsSenderAndItsTime) {
     const auto before = std::chrono::system_clock::now();
     peer.send("one", port);
     stranger.send("two", port);
-    const auto after = std::chrono::system_clock::now();
     EXPECT_EQ(text(socket), "one");
     EXPECT_EQ(latest->from, endpoint_of(peer));
     EXPECT_EQ(latest->to.to_string(), "127.0.0.1");
@@ -52,14 +51,19 @@ TEST_F(MediaSocketTest, GivesWhatCameInOrderWithItsSenderAndItsTime) {
     EXPECT_EQ(latest->from, endpoint_of(stranger));
     EXPECT_EQ(text(socket), "nothing");
 
-    peer.send("three", port);
-    const auto sent = std::chrono::system_clock::now();
-    while (std::chrono::system_clock::now() < sent + std::chrono::milliseconds{30}) {
+    // The kernel begins to note arrivals a moment after a machine's first socket asks for it; until
+    // then it gives the time of reading.
+    bool noted = false;
+    for (int attempt = 0; attempt < 200 && !noted; ++attempt) {
+        peer.send("three", port);
+        const auto sent = std::chrono::system_clock::now();
+        while (std::chrono::system_clock::now() < sent + std::chrono::milliseconds{10}) {
+        }
+        EXPECT_EQ(text(socket), "three");
+        EXPECT_GE(latest->at, before);
+        noted = latest->at <= sent;
     }
-    EXPECT_EQ(text(socket), "three");
-    EXPECT_LE(latest->at, sent + std::chrono::milliseconds{5}) << "not when it was read";
-    EXPECT_LE(before, after);
-    EXPECT_GE(latest->at, before - std::chrono::milliseconds{5});
+    EXPECT_TRUE(noted) << "always the time of reading";
 }
 
 TEST_F(MediaSocketTest, CutsOffWhatTheBufferDoesNotHold) {
