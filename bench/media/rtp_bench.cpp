@@ -6,8 +6,6 @@
 
 #include "benchmark/benchmark.h"
 #include "media/audio_codec.hpp"
-#include "media/g711.hpp"
-#include "media/resampler.hpp"
 #include "media/rtcp.hpp"
 #include "media/rtp_receiver.hpp"
 #include "media/rtp_sender.hpp"
@@ -20,7 +18,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -141,39 +138,6 @@ void idle_call(benchmark::State& state) {
         sizeof(RtpReceiver) + sizeof(RtpSender) + sizeof(media::RtcpSession);
 }
 
-void resample_frame(benchmark::State& state) {
-    const SampleRate in{static_cast<std::uint32_t>(state.range(0))};
-    const SampleRate out{static_cast<std::uint32_t>(state.range(1))};
-    media::Resampler resampler{in, out};
-    const auto frame = test::tone(700, in.hz / 50, 8'000, 0, in.hz);
-    std::vector<media::Sample> room(resampler.max_output(frame.size()));
-    const test::AllocGuard guard;
-    for (auto _ : state) {
-        benchmark::DoNotOptimize(resampler.process(frame, std::span{room}));
-        benchmark::ClobberMemory();
-    }
-    state.counters["allocations"] = static_cast<double>(guard.count());
-}
-
-void ulaw_encode_frame(benchmark::State& state) {
-    const auto speech = test::tone(300, 160);
-    std::array<std::byte, 160> coded{};
-    for (auto _ : state) {
-        benchmark::DoNotOptimize(media::g711::ulaw_encode(speech, coded));
-        benchmark::ClobberMemory();
-    }
-}
-
-void ulaw_decode_frame(benchmark::State& state) {
-    std::array<std::byte, 160> coded{};
-    media::g711::ulaw_encode(test::tone(300, 160), coded);
-    std::array<media::Sample, 160> speech{};
-    for (auto _ : state) {
-        benchmark::DoNotOptimize(media::g711::ulaw_decode(coded, speech));
-        benchmark::ClobberMemory();
-    }
-}
-
 /// One frame of 20 ms; the argument is the codec's place in all_codecs.
 void codec_encode(benchmark::State& state) {
     const auto codec = media::all_codecs.at(static_cast<std::size_t>(state.range(0)));
@@ -214,12 +178,5 @@ BENCHMARK(packet_in)->Arg(1)->Arg(1'000)->Arg(5'000);
 BENCHMARK(packet_in_with_loss);
 BENCHMARK(packet_out)->Arg(1)->Arg(1'000)->Arg(5'000);
 BENCHMARK(idle_call);
-BENCHMARK(resample_frame)
-    ->Args({8'000, 16'000})
-    ->Args({16'000, 8'000})
-    ->Args({22'050, 8'000})
-    ->Args({24'000, 8'000});
-BENCHMARK(ulaw_encode_frame);
-BENCHMARK(ulaw_decode_frame);
 
 }  // namespace

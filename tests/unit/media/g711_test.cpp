@@ -1,8 +1,12 @@
 #include "media/g711.hpp"
 
+#include "media/detail/g711_loops.hpp"
+
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -123,6 +127,49 @@ TEST(G711, SpansConvertAsManySamplesAsBothSidesHold) {
     EXPECT_NEAR(decoded[2], 1'000, 32);
     EXPECT_EQ(decoded[3], 0) << "beyond what was converted nothing is written";
     EXPECT_EQ(g711::alaw_encode(Samples{}, coded), 0u);
+}
+
+/// Every sample and every code, by pieces of `length`, against the conversion of single ones.
+void expect_same_as_one_by_one(const detail::G711Loops& loops, std::size_t length) {
+    std::vector<Sample> samples;
+    for (int sample = min16; sample <= max16; ++sample)
+        samples.push_back(static_cast<Sample>(sample));
+    std::vector<std::byte> codes;
+    for (int code = 0; code < 256; ++code)
+        codes.push_back(static_cast<std::byte>(code));
+
+    std::vector<std::byte> ulaw(samples.size());
+    std::vector<std::byte> alaw(samples.size());
+    for (std::size_t at = 0; at < samples.size(); at += length) {
+        const auto count = std::min(length, samples.size() - at);
+        loops.ulaw_encode(&samples[at], &ulaw[at], count);
+        loops.alaw_encode(&samples[at], &alaw[at], count);
+    }
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+        ASSERT_EQ(ulaw[i], std::byte{g711::ulaw_encode(samples[i])}) << samples[i];
+        ASSERT_EQ(alaw[i], std::byte{g711::alaw_encode(samples[i])}) << samples[i];
+    }
+
+    std::vector<Sample> from_ulaw(codes.size());
+    std::vector<Sample> from_alaw(codes.size());
+    for (std::size_t at = 0; at < codes.size(); at += length) {
+        const auto count = std::min(length, codes.size() - at);
+        loops.ulaw_decode(&codes[at], &from_ulaw[at], count);
+        loops.alaw_decode(&codes[at], &from_alaw[at], count);
+    }
+    for (std::size_t i = 0; i < codes.size(); ++i) {
+        const auto code = std::to_integer<std::uint8_t>(codes[i]);
+        ASSERT_EQ(from_ulaw[i], g711::ulaw_decode(code)) << i;
+        ASSERT_EQ(from_alaw[i], g711::alaw_decode(code)) << i;
+    }
+}
+
+TEST(G711, AnyProcessorConvertsWholeFramesAsItConvertsSingleSamples) {
+    for (const std::size_t length : {1u, 7u, 31u, 33u, 80u, 160u, 1'001u}) {
+        SCOPED_TRACE(length);
+        expect_same_as_one_by_one(detail::g711_loops(), length);
+        expect_same_as_one_by_one(detail::g711_loops_baseline, length);
+    }
 }
 
 TEST(G711, SilenceDecodesToAlmostNothing) {
