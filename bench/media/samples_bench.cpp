@@ -3,6 +3,7 @@
 #include "benchmark/benchmark.h"
 #include "media/detail/g711_loops.hpp"
 #include "media/g711.hpp"
+#include "media/level.hpp"
 #include "media/resampler.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/rtp_packets.hpp"
@@ -74,6 +75,25 @@ void alaw_decode_frame(benchmark::State& state) {
     g711_decode_frame(state, media::detail::g711_loops().alaw_decode);
 }
 
+/// Speech, and silence as it is between utterances (the argument: its peak).
+void volume_of_frame(benchmark::State& state) {
+    const auto frame = test::tone(300, 160, static_cast<double>(state.range(0)));
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(media::volume(frame));
+        benchmark::ClobberMemory();
+    }
+}
+
+void is_frame_voiced(benchmark::State& state) {
+    const auto frame = test::tone(300, 160);
+    for (auto _ : state) {
+        benchmark::DoNotOptimize(media::is_voiced(frame));
+        benchmark::ClobberMemory();
+    }
+}
+
+BENCHMARK(volume_of_frame)->Arg(8'000)->Arg(8);
+BENCHMARK(is_frame_voiced);
 BENCHMARK(ulaw_encode_frame);
 BENCHMARK(ulaw_encode_frame_baseline);
 BENCHMARK(alaw_encode_frame);

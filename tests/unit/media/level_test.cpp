@@ -6,6 +6,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <vector>
 
 namespace oavc::media {
@@ -38,6 +40,43 @@ TEST(Level, SilenceNoiseOfTheLineAndComfortNoiseAreNotVoicedAndQuietSpeechIs) {
     ComfortNoise{-60, 1}.fill(noise);
     EXPECT_FALSE(is_voiced(noise));
     EXPECT_TRUE(is_voiced(test::tone(300, 160, 300)));
+}
+
+TEST(Level, TheMeanOfSquaresIsExactAtAnyLength) {
+    std::vector<Sample> noise(1'000);
+    ComfortNoise{-6, 1}.fill(noise);
+    noise[1] = noise[2] = noise[3] = -32'768;  // two squares of it fill 32 bits
+    std::int64_t energy = 0;
+    for (std::size_t count = 1; count <= noise.size(); ++count) {
+        energy += std::int64_t{noise[count - 1]} * noise[count - 1];
+        ASSERT_EQ(
+            mean_square(Samples{noise}.first(count)),
+            static_cast<double>(energy) / static_cast<double>(count)
+        ) << count;
+    }
+    EXPECT_EQ(mean_square({}), 0);
+    EXPECT_EQ(mean_square(std::vector<Sample>(50'000, -32'768)), full_scale_mean_square);
+}
+
+// The thresholds are told apart without a logarithm, where they can be.
+TEST(Level, VoiceAndVolumeAreWhatTheDecibelsSay) {
+    std::vector<Sample> frame(160);
+    int voiced = 0;
+    int audible = 0;
+    for (const Sample level : {Sample{32}, Sample{33}, Sample{103}, Sample{104}, Sample{20'000}}) {
+        for (std::size_t louder = 0; louder <= frame.size(); ++louder) {
+            std::fill(frame.begin(), frame.end(), level);
+            std::fill_n(frame.begin(), louder, static_cast<Sample>(level + 1));
+            ASSERT_EQ(is_voiced(frame), is_voiced(frame, voiced_dbfs)) << level << ' ' << louder;
+            ASSERT_EQ(volume(frame), volume(rms_dbfs(frame))) << level << ' ' << louder;
+            voiced += is_voiced(frame) ? 1 : 0;
+            audible += volume(frame) > 0 ? 1 : 0;
+        }
+    }
+    EXPECT_GT(voiced, 161);  // the thresholds lie within the sweep
+    EXPECT_LT(voiced, 3 * 161);
+    EXPECT_GT(audible, 3 * 161);
+    EXPECT_LT(audible, 5 * 161);
 }
 
 TEST(Level, ARecordingsOwnNoiseIsBelowItsGate) {
