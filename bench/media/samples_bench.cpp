@@ -2,15 +2,21 @@
 
 #include "benchmark/benchmark.h"
 #include "media/detail/g711_loops.hpp"
+#include "media/detail/polyphase.hpp"
+#include "media/detail/resampler_engine.hpp"
 #include "media/g711.hpp"
 #include "media/level.hpp"
 #include "media/resampler.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/rtp_packets.hpp"
 
+#include <malloc.h>
+
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -18,18 +24,50 @@ namespace {
 
 using namespace oavc;
 
-void resample_frame(benchmark::State& state) {
+std::size_t heap_bytes() {
+    const auto info = ::mallinfo2();
+    return info.uordblks + info.hblkhd;
+}
+
+/// The arguments: from and to what rate. `make` makes an engine of it.
+template <class Make>
+void resample(benchmark::State& state, Make make) {
     const SampleRate in{static_cast<std::uint32_t>(state.range(0))};
     const SampleRate out{static_cast<std::uint32_t>(state.range(1))};
-    media::Resampler resampler{in, out};
+    const auto engine = make(in, out);  // and the filter that all share
+    std::vector<decltype(make(in, out))> many(100);
+    const auto before = heap_bytes();
+    for (auto& one : many)
+        one = make(in, out);
+    state.counters["bytes"] =
+        static_cast<double>(heap_bytes() - before) / static_cast<double>(many.size());
+
     const auto frame = test::tone(700, in.hz / 50, 8'000, 0, in.hz);
-    std::vector<media::Sample> room(resampler.max_output(frame.size()));
+    std::vector<media::Sample> room(engine->max_output(frame.size()));
     const test::AllocGuard guard;
     for (auto _ : state) {
-        benchmark::DoNotOptimize(resampler.process(frame, std::span{room}));
+        benchmark::DoNotOptimize(engine->process(frame, std::span{room}));
         benchmark::ClobberMemory();
     }
     state.counters["allocations"] = static_cast<double>(guard.count());
+}
+
+void resample_frame(benchmark::State& state) {
+    resample(state, [](SampleRate in, SampleRate out) {
+        return std::make_unique<media::Resampler>(in, out);
+    });
+}
+void resample_frame_baseline(benchmark::State& state) {
+    resample(state, [](SampleRate in, SampleRate out) {
+        const auto slower = std::min(in.hz, out.hz);
+        return media::detail::make_polyphase_resampler(
+            media::detail::PolyphaseFilter::of(out.hz / slower, in.hz / slower),
+            media::detail::polyphase_kernel_baseline
+        );
+    });
+}
+void resample_frame_speex(benchmark::State& state) {
+    resample(state, media::detail::make_speex_resampler);
 }
 
 /// A frame of 20 ms by one of the loops.
@@ -103,7 +141,14 @@ BENCHMARK(alaw_decode_frame);
 BENCHMARK(resample_frame)
     ->Args({8'000, 16'000})
     ->Args({16'000, 8'000})
-    ->Args({22'050, 8'000})
-    ->Args({24'000, 8'000});
+    ->Args({24'000, 8'000})
+    ->Args({48'000, 8'000})
+    ->Args({22'050, 8'000});
+BENCHMARK(resample_frame_baseline)->Args({8'000, 16'000})->Args({16'000, 8'000});
+BENCHMARK(resample_frame_speex)
+    ->Args({8'000, 16'000})
+    ->Args({16'000, 8'000})
+    ->Args({24'000, 8'000})
+    ->Args({48'000, 8'000});
 
 }  // namespace

@@ -3,16 +3,18 @@
 #include "media/frame.hpp"
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
 
-struct SpeexResamplerState_;
-
 namespace oavc::media {
 
-/// Streaming mono resampler from any rate to any rate. Chunks of any length give the same samples
+namespace detail {
+class ResamplerEngine;
+}
+
+/// Streaming mono resampler from any rate to any rate; cheapest where one is up to 6 times the
+/// other (a filter of our own, libspeexdsp elsewhere). Chunks of any length give the same samples
 /// as one long chunk. Output is aligned to the input: sample n of the output is input time n / out,
 /// and it appears once the filter has seen half its length ahead (3 ms at 8 kHz).
 ///
@@ -51,16 +53,9 @@ public:
     void reset() noexcept;
 
 private:
-    struct Destroy {
-        void operator()(SpeexResamplerState_* state) const noexcept;
-    };
-    std::size_t run(Samples in, std::span<Sample> out) noexcept;
-
     SampleRate in_;
     SampleRate out_;
-    std::unique_ptr<SpeexResamplerState_, Destroy> state_;  ///< null: equal rates
-    std::uint64_t consumed_{0};                             ///< of this utterance
-    std::uint64_t produced_{0};
+    std::unique_ptr<detail::ResamplerEngine> engine_;  ///< null: equal rates
 };
 
 }  // namespace oavc::media

@@ -1,8 +1,6 @@
 #include "media/detail/doubler.hpp"
 
-#include <cmath>
 #include <cstring>
-#include <numbers>
 
 namespace oavc::media::detail {
 
@@ -12,25 +10,13 @@ namespace {
 using Vector = float __attribute__((vector_size(32)));
 constexpr std::size_t lanes = 8;
 
-/// A sinc of 48 samples under a Kaiser window (β = 8), 6 dB down at 0.917 of the line's bandwidth.
-/// `t` in samples of the line.
-double response(double t) {
-    constexpr double bandwidth = 0.917;
-    constexpr double half = Doubler::taps / 2.0;
-    if (std::abs(t) >= half) return 0;
-    const double x = std::numbers::pi * t * bandwidth;
-    const double window = std::cyl_bessel_i(0, 8 * std::sqrt(1 - (t / half) * (t / half))) /
-                          std::cyl_bessel_i(0, 8.0);
-    return bandwidth * (t == 0 ? 1 : std::sin(x) / x) * window;
-}
-
 }  // namespace
 
 Doubler::Doubler() : run_{run_baseline} {
     for (std::size_t phase = 0; phase < 2; ++phase) {
         for (std::size_t tap = 0; tap < taps; ++tap) {
             const double t = static_cast<double>(tap) - behind - static_cast<double>(phase) / 2;
-            weights_[phase][tap] = static_cast<float>(response(t));
+            weights_[phase][tap] = static_cast<float>(low_pass(t));
         }
     }
 #if defined(__x86_64__)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "media/detail/low_pass.hpp"
 #include "media/detail/silero_model.hpp"
 
 #include <array>
@@ -9,10 +10,10 @@
 namespace oavc::media::detail {
 
 /// From 8 to 16 kHz, one window of Silero's at a time, in the numbers that the network takes: what
-/// libspeexdsp's quality 3 does to a stream. Immutable: any thread.
+/// Resampler does to a stream. Immutable: any thread.
 class Doubler {
 public:
-    static constexpr std::size_t taps = 48;  ///< 6 ms at 8 kHz
+    static constexpr std::size_t taps = 2 * low_pass_reach;  ///< 6 ms at 8 kHz
     static constexpr std::size_t behind = taps / 2 - 1;
     static constexpr std::size_t ahead = taps / 2;
     static constexpr std::size_t output = SileroModel::window;
