@@ -5,13 +5,12 @@
 #include "net/detail/client_tls.hpp"
 #include "net/detail/connect_tcp.hpp"
 #include "net/detail/read_http.hpp"
+#include "net/detail/server_certificate.hpp"
 #include "net/detail/tls_state.hpp"
 #include "net/detail/websocket_teardown.hpp"
 #include "net/url.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/ssl/error.hpp>
-#include <boost/asio/ssl/host_name_verification.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
@@ -33,7 +32,6 @@ using detail::TlsStream;
 
 constexpr std::string_view user_agent = "oavc/" OAVC_VERSION;
 
-/// A certificate is accepted when it chains to a trusted one and names `host`.
 Result<TlsStream> make_tls(
     async::Shard& shard,
     beast::tcp_stream stream,
@@ -43,15 +41,8 @@ Result<TlsStream> make_tls(
     const auto context = detail::client_context(shard, identity);
     if (context.has_error()) return context.error();
     TlsStream tls{std::move(stream), (*context)->state().client};
-    error_code error;
-    tls.set_verify_callback(ssl::host_name_verification{host}, error);
-    if (error) return error;
-    error_code not_numeric;
-    asio::ip::make_address(host, not_numeric);
-    // RFC 6066 §3: literal addresses are not names.
-    if (not_numeric && SSL_set_tlsext_host_name(tls.native_handle(), host.c_str()) != 1) {
-        return error_code{static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category()};
-    }
+    const auto expected = detail::expect_host(tls.native_handle(), host);
+    if (expected.has_error()) return expected.error();
     return tls;
 }
 
@@ -186,7 +177,7 @@ asio::awaitable<Result<PlainOrTlsStream>> connect(
     auto tls = make_tls(shard, std::move(stream), url.host, identity);
     if (tls.has_error()) co_return tls.error();
     auto [error] = co_await tls->async_handshake(ssl::stream_base::client, as_result);
-    if (error) co_return detail::plain(error);
+    if (error) co_return detail::plain(detail::handshake_error(tls->native_handle(), error));
     co_return PlainOrTlsStream{std::move(*tls)};
 }
 

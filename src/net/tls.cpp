@@ -1,10 +1,11 @@
 #include "net/tls.hpp"
 
 #include "async/deadline.hpp"
-#include "net/detail/byte_stream.hpp"
 #include "net/detail/client_tls.hpp"
 #include "net/detail/connect_tcp.hpp"
 #include "net/detail/listen_tcp.hpp"
+#include "net/detail/server_certificate.hpp"
+#include "net/detail/tls_bytes.hpp"
 #include "net/detail/tls_state.hpp"
 #include "net/url.hpp"
 
@@ -29,8 +30,8 @@ using asio::ip::tcp;
 
 namespace {
 
-using Tls = ssl::stream<tcp::socket>;
-using TlsBytes = detail::ByteStream<Tls>;
+using detail::TlsBytes;
+using Tls = TlsBytes::Tls;
 
 constexpr milliseconds handshake_limit{10'000};
 
@@ -227,8 +228,20 @@ private:
 
 asio::awaitable<Result<void>> shake_hands(Tls& tls) {
     auto [error] = co_await tls.async_handshake(ssl::stream_base::client, as_result);
-    if (error) co_return error;
+    if (error) co_return detail::handshake_error(tls.native_handle(), error);
     co_return Result<void>{};
+}
+
+/// As a client that knows already whom to expect.
+asio::awaitable<Result<std::unique_ptr<TcpStream>>> begin_tls(
+    Tls tls, TimePoint deadline, std::size_t max_queued_bytes
+) {
+    auto shaking = shake_hands(tls);
+    const auto done = co_await async::with_deadline(std::move(shaking), deadline - Clock::now());
+    if (!done) co_return done.error();
+    std::unique_ptr<TcpStream> stream =
+        std::make_unique<TlsStream>(std::move(tls), max_queued_bytes, true);
+    co_return stream;
 }
 
 void hand_over(
@@ -334,12 +347,29 @@ asio::awaitable<Result<std::unique_ptr<TcpStream>>> tls_connect(
     asio::ip::make_address(sip_domain, not_numeric);
     // RFC 6066 §3: literal addresses are not names.
     if (not_numeric) SSL_set_tlsext_host_name(tls.native_handle(), sip_domain.c_str());
-    auto shaking = shake_hands(tls);
-    const auto done = co_await async::with_deadline(std::move(shaking), deadline - Clock::now());
-    if (!done) co_return done.error();
-    std::unique_ptr<TcpStream> stream =
-        std::make_unique<TlsStream>(std::move(tls), max_queued_bytes, true);
-    co_return stream;
+    co_return co_await begin_tls(std::move(tls), deadline, max_queued_bytes);
+}
+
+asio::awaitable<Result<std::unique_ptr<TcpStream>>> stream_connect(
+    async::Shard& shard,
+    std::string text,
+    TlsIdentity identity,
+    Clock::duration limit,
+    std::size_t max_queued_bytes
+) {
+    const auto deadline = Clock::now() + limit;
+    const auto url = parse_url(text);
+    if (url.has_error()) co_return url.error();
+    if (url->scheme == "tcp") co_return co_await tcp_connect(shard, text, limit, max_queued_bytes);
+    if (url->scheme != "tls") co_return error_code{NetErrc::bad_url};
+    const auto context = detail::client_context(shard, identity);
+    if (context.has_error()) co_return context.error();
+    auto socket = co_await detail::connect_tcp(shard.executor(), url->host, url->port, deadline);
+    if (socket.has_error()) co_return socket.error();
+    Tls tls{std::move(*socket), (*context)->state().client};
+    const auto expected = detail::expect_host(tls.native_handle(), url->host);
+    if (expected.has_error()) co_return expected.error();
+    co_return co_await begin_tls(std::move(tls), deadline, max_queued_bytes);
 }
 
 Result<std::unique_ptr<TcpListener>> tls_listen(

@@ -60,12 +60,23 @@ bool is_sip_domain(const CertificateNames& names, std::string_view domain) noexc
 
 /// Connects to tls://host:port as tcp_connect does. The certificate must chain to a trusted one and
 /// belong to `sip_domain`. `limit` covers the handshake too. Errors: also OpenSSL's
-/// (certificate verify failed). A cancelled read ends the stream. `context` outlives it.
+/// (certificate verify failed). `context` outlives it.
 asio::awaitable<Result<std::unique_ptr<TcpStream>>> tls_connect(
     async::Shard& shard,
     const TlsContext& context,
     std::string url,
     std::string sip_domain,
+    Clock::duration limit,
+    std::size_t max_queued_bytes = 1u << 20
+);
+
+/// Connects to tcp://host:port as tcp_connect does, or over TLS to tls://host:port, as `identity`:
+/// the server's certificate must chain to a trusted one and hold the URL's name or address. `limit`
+/// covers the handshake too. Errors: also CertificateErrc, and of files that cannot be used.
+asio::awaitable<Result<std::unique_ptr<TcpStream>>> stream_connect(
+    async::Shard& shard,
+    std::string url,
+    TlsIdentity identity,
     Clock::duration limit,
     std::size_t max_queued_bytes = 1u << 20
 );

@@ -13,9 +13,11 @@ struct UsedEndpoint {
     std::string_view section;  ///< "stt.vosk"
     const Endpoint& endpoint;
 
-    /// Certificates matter: its URL is https:// or wss://.
+    /// Certificates matter: its URL is https://, wss:// or tls://.
     bool secure() const noexcept {
-        return endpoint.url.starts_with("https://") || endpoint.url.starts_with("wss://");
+        const std::string& url = endpoint.url;
+        return url.starts_with("https://") || url.starts_with("wss://") ||
+               url.starts_with("tls://");
     }
 };
 

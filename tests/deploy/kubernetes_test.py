@@ -230,14 +230,14 @@ class Network(unittest.TestCase):
             self.assertIn(f"--listen=0.0.0.0:{tls}", server)
             self.assertIn("--allow-dns=oavc", server)
         environment = [o for o in rendered("gke") if o["metadata"]["name"].startswith("oavc-environment")][0]["data"]
-        # Whisper's protocol knows no TLS: a tunnel does. To Ollama the connector speaks it itself.
-        self.assertEqual([name for name in connector if name.endswith("-tunnel")], ["whisper-tunnel"])
-        self.assertIn("--target=whisper:10443", connector["whisper-tunnel"]["args"])
-        self.assertEqual(environment["WHISPER_URL"], "tcp://127.0.0.1:10300")
+        # The connector speaks TLS itself.
+        self.assertEqual([name for name in connector if name.endswith("-tunnel")], [])
+        self.assertEqual(environment["WHISPER_URL"], "tls://whisper:10443")
         self.assertEqual(environment["OLLAMA_URL"], "https://ollama:11443")
         self.assertIn({"name": "tls", "mountPath": "/tls", "readOnly": True}, connector["oavc"]["volumeMounts"])
         for key, file in (("CA", "ca.crt"), ("CERTIFICATE", "tls.crt"), ("KEY", "tls.key")):
             self.assertEqual(environment[f"OAVC_LLM_OLLAMA_{key}_FILE"], f"/tls/{file}")
+            self.assertEqual(environment[f"OAVC_STT_WYOMING_{key}_FILE"], f"/tls/{file}")
 
     def test_web_sockets_last_as_long_as_calls(self):
         """At least [limits] max_call_duration, whose default is an hour."""

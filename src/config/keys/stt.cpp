@@ -179,7 +179,8 @@ std::vector<Key> stt_keys() {
              "Short transcripts that are never meant, in addition to the built-in ones."},
         });
 
-    reach<&S::wyoming_stt>(keys, "stt.wyoming", "url", {"tcp://"});
+    reach<&S::wyoming_stt>(keys, "stt.wyoming", "url", {"tcp://", "tls://"});
+    trust<&S::wyoming_stt>(keys, "stt.wyoming");
     using Y = s::WyomingSttConfig;
     add(keys,
         {

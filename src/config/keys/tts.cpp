@@ -37,7 +37,8 @@ std::vector<Key> tts_keys() {
              "does not say."},
         });
 
-    reach<&S::wyoming_tts>(keys, "tts.wyoming", "url", {"tcp://"});
+    reach<&S::wyoming_tts>(keys, "tts.wyoming", "url", {"tcp://", "tls://"});
+    trust<&S::wyoming_tts>(keys, "tts.wyoming");
     add(keys,
         {
             {"tts.wyoming",

@@ -1,7 +1,7 @@
 #include "services/detail/wyoming_probe.hpp"
 
 #include "async/deadline.hpp"
-#include "net/tcp.hpp"
+#include "net/tls.hpp"
 #include "services/detail/stream_error.hpp"
 #include "services/detail/wyoming_protocol.hpp"
 
@@ -13,7 +13,8 @@ namespace oavc::services {
 namespace {
 
 asio::awaitable<Result<std::monostate>> describe(async::Shard& shard, Endpoint endpoint) {
-    const auto stream = co_await net::tcp_connect(shard, endpoint.url, endpoint.connect_timeout);
+    const auto stream =
+        co_await net::stream_connect(shard, endpoint.url, endpoint.tls, endpoint.connect_timeout);
     if (!stream) co_return stream.error();
     (*stream)->send(wyoming_event("describe"));
     WyomingParser parser;

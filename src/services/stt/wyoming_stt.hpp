@@ -9,9 +9,9 @@
 
 namespace oavc::services {
 
-/// Provider `wyoming` of [stt]: a faster-whisper server that speaks the Wyoming protocol over TCP.
-/// Each utterance has a connection of its own, as the server closes it after the transcript; the
-/// next one is open by then. No interim results. Any shard.
+/// Provider `wyoming` of [stt]: a faster-whisper server that speaks the Wyoming protocol over TCP
+/// or TLS. Each utterance has a connection of its own, as the server closes it after the
+/// transcript; the next one is open by then. No interim results. Any shard.
 class WyomingStt final : public SttService {
 public:
     /// Since start-up; any thread.

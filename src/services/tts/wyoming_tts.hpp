@@ -5,7 +5,7 @@
 
 namespace oavc::services {
 
-/// Provider `wyoming` of [tts]: a Piper server that speaks the Wyoming protocol over TCP. A
+/// Provider `wyoming` of [tts]: a Piper server that speaks the Wyoming protocol over TCP or TLS. A
 /// connection carries sentence after sentence; a cancelled one loses its connection, as there is no
 /// cancel. Any shard.
 class WyomingTts final : public TtsService {

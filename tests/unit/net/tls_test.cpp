@@ -1,8 +1,10 @@
 // Bare TLS streams: whose certificate is believed, and bytes both ways.
 #include "net/tls.hpp"
 
+#include "async/deadline.hpp"
 #include "async/run_blocking.hpp"
 #include "async/task_group.hpp"
+#include "net/certificate_errors.hpp"
 #include "support/tls_front.hpp"
 
 #include <gtest/gtest.h>
@@ -149,6 +151,81 @@ TEST_F(TlsStreams, NothingIsSaidToWhoNobodyVouchesFor) {
     EXPECT_TRUE(outcome.has_error());
     tasks.cancel();
     async::run_blocking(shard, tasks.join());
+}
+
+/// Connects as a client of services does; a front of TLS stands before `echo`.
+class ServiceStreams : public testing::Test {
+protected:
+    ServiceStreams() { echo_.spawn(echo(listener_.get())); }
+    ~ServiceStreams() override {
+        echo_.cancel();
+        async::run_blocking(shard_, echo_.join());
+    }
+
+    TlsIdentity believing(const SelfMadeCertificate& authority) const {
+        return {{}, {}, authority.certificate_file, false};
+    }
+    std::string url(const std::string& host) const {
+        return "tls://" + host + ":" + std::to_string(front_.port());
+    }
+    error_code refusal(const std::string& host, const TlsIdentity& identity) {
+        Result<std::string> heard{error_code{}};
+        async::run_blocking(shard_, ask(&shard_, url(host), identity, &heard));
+        return heard ? error_code{} : heard.error();
+    }
+
+    /// Reads, is cancelled before anything came, sends and reads again.
+    static asio::awaitable<void> ask(
+        async::Shard* shard, std::string url, TlsIdentity identity, Result<std::string>* heard
+    ) {
+        auto stream = co_await stream_connect(*shard, url, identity, 10s);
+        if (!stream) {
+            *heard = stream.error();
+            co_return;
+        }
+        for (int i = 0; i < 3; ++i) {
+            auto reading = (*stream)->read();
+            const auto nothing = co_await async::with_deadline(std::move(reading), 1ms);
+            EXPECT_TRUE(nothing.has_error());
+        }
+        (*stream)->send("still here");
+        const auto got = co_await (*stream)->read();
+        *heard = got ? Result<std::string>{std::string{*got}} : Result<std::string>{got.error()};
+    }
+
+    async::Shard shard_{0};
+    SelfMadeCertificate theirs_{testing::TempDir(), "localhost"};
+
+private:
+    static asio::awaitable<void> echo(TcpListener* listener) {
+        for (;;) {
+            auto accepted = co_await listener->accept();
+            if (!accepted) co_return;
+            const auto got = co_await accepted->stream->read();
+            if (got) accepted->stream->send(*got);
+            co_await accepted->stream->read();
+        }
+    }
+
+    std::unique_ptr<TcpListener> listener_{*tcp_listen(shard_, "127.0.0.1", 0)};
+    async::TaskGroup echo_{shard_.executor(), [](const std::exception_ptr&) {}};
+    test::TlsFront front_{theirs_, listener_->port()};
+};
+
+TEST_F(ServiceStreams, SurviveReadersThatAreCancelled) {
+    Result<std::string> heard{error_code{}};
+    async::run_blocking(shard_, ask(&shard_, url("localhost"), believing(theirs_), &heard));
+    ASSERT_TRUE(heard) << heard.error().message();
+    EXPECT_EQ(*heard, "still here");
+}
+
+TEST_F(ServiceStreams, SayWhyAServerIsNotBelieved) {
+    const SelfMadeCertificate stranger{testing::TempDir(), "localhost"};
+    EXPECT_EQ(refusal("localhost", believing(stranger)), CertificateErrc::untrusted);
+    EXPECT_EQ(refusal("127.0.0.1", believing(theirs_)), CertificateErrc::wrong_name);
+    Result<std::string> heard{error_code{}};
+    async::run_blocking(shard_, ask(&shard_, "https://localhost", believing(theirs_), &heard));
+    EXPECT_EQ(heard.error(), NetErrc::bad_url);
 }
 
 TEST(TlsContext, NamesTheFileThatItCannotUse) {
