@@ -4,6 +4,7 @@
 #include "api/call_log.hpp"
 #include "api/control_api.hpp"
 #include "api/event_feed.hpp"
+#include "app/certificates.hpp"
 #include "app/client_identities.hpp"
 #include "app/engines.hpp"
 #include "app/http_options.hpp"
@@ -142,6 +143,10 @@ std::unique_ptr<pipeline::Recordings> make_recordings(
     return std::make_unique<pipeline::Recordings>(config.recording, workers, audit, log, &metrics);
 }
 
+std::chrono::sys_seconds now_in_seconds() {
+    return std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+}
+
 /// Of calls by RTP; of no meaning where there are none.
 boost::asio::ip::address rtp_address(const config::Config& config) {
     if (!config.serves_rtp()) return {};
@@ -269,6 +274,11 @@ struct Server::Parts {
         return all;
     }
 
+    /// Once they have been read.
+    void watch_certificates() {
+        certificates.read(shown_certificates(config, current.config), now_in_seconds());
+    }
+
     /// What calls find quicker when it was made before them: fixed sentences, a loaded model. What
     /// was being made for an older configuration is given up.
     void begin_chores() {
@@ -393,6 +403,7 @@ struct Server::Parts {
     api::CallLog calls;
     api::EventFeed feed;
     metrics::Registry metrics;
+    CertificateWatch certificates{metrics, log};  ///< main's
     audit::Log audit;
     api::CallAudit call_audit{audit};
     async::ShardPool shards;
@@ -443,6 +454,7 @@ Server::~Server() { stop(); }
 void Server::start() {
     Parts& parts = *parts_;
     load_client_identities(parts.shards, parts.config, nullptr, parts.log);
+    parts.watch_certificates();
     parts.audit.start();
     if (parts.tracing) parts.tracing->exporter.start();
     parts.audit.record(
@@ -629,6 +641,7 @@ void Server::reload(const config::Loaded& fresh) {
     }
     parts.file_times = std::move(times);
     parts.current = fresh;
+    if (clients && servers) parts.watch_certificates();
     parts.log.info(
         "configuration reloaded: it holds for new calls",
         log::kv("file", fresh.file),
@@ -644,6 +657,7 @@ void Server::reload(const config::Loaded& fresh) {
 
 void Server::refresh_certificates() {
     Parts& parts = *parts_;
+    parts.certificates.remind(now_in_seconds());
     auto times = certificate_file_times(parts.current);
     if (times == parts.certificate_times) return;
     const auto& config = parts.current.config;
@@ -651,6 +665,7 @@ void Server::refresh_certificates() {
     const bool servers = parts.reload_certificates();
     if (!clients || !servers) return;
     parts.certificate_times = std::move(times);
+    parts.watch_certificates();
     parts.log.info("certificates were renewed: they hold for connections to come");
 }
 

@@ -42,8 +42,8 @@ public:
     /// an engine cannot be made: nothing has changed then.
     void reload(const config::Loaded& fresh);
     /// Reads certificates again, servers' and clients', whose files have changed since: for
-    /// connections to come. Broken ones are logged, the old ones go on, and the next time it is
-    /// tried again. Now and then.
+    /// connections to come; and says which end soon. Broken ones are logged, the old ones go on,
+    /// and the next time it is tried again. Now and then.
     void refresh_certificates();
     /// Lets go what only calls of an older configuration used. Now and then, after reload().
     void sweep();

@@ -6,6 +6,7 @@
 #include "support/fake_collector.hpp"
 #include "support/http.hpp"
 #include "support/running_server.hpp"
+#include "support/tls_front.hpp"
 
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
@@ -75,7 +76,13 @@ std::string without_suffix(std::string name) {
 }
 
 TEST(Monitoring, EveryExpressionNamesMetricsAndLabelsThatTheServerHas) {
-    test::RunningServer server;
+    // With a certificate: there is a metric of its end.
+    const test::SelfMadeCertificate certificate{testing::TempDir(), "localhost"};
+    test::RunningServer server{
+        "config/dev.ini",
+        {{"OAVC_API_TLS_PORT", std::to_string(test::free_ports(2))},
+         {"OAVC_API_TLS_CERTIFICATE", certificate.certificate_file},
+         {"OAVC_API_TLS_PRIVATE_KEY", certificate.key_file}}};
     server.start();
     const auto known = families(metrics_of(server));
     ASSERT_GT(known.size(), 30u);
