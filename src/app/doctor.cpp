@@ -1,5 +1,6 @@
 #include "app/doctor.hpp"
 
+#include "app/certificates.hpp"
 #include "app/cli.hpp"
 #include "app/doctor/call.hpp"
 #include "app/doctor/checks.hpp"
@@ -12,6 +13,7 @@
 #include "app/resolve.hpp"
 #include "app/server.hpp"
 #include "base/bytes.hpp"
+#include "net/certificate_expiry.hpp"
 #include "net/udp.hpp"
 #include "net/url.hpp"
 #include "observability/log.hpp"
@@ -23,6 +25,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <exception>
@@ -37,10 +40,11 @@ namespace {
 
 using namespace doctor;
 
-constexpr const char* help = R"(usage: oavc doctor [-c FILE] [--public] [--call] [--strict] [--json]
+constexpr const char* help =
+    R"(usage: oavc doctor [-c FILE] [--public] [--call] [--ca FILE] [--strict] [--json]
 
-Looks at everything that calls need, and says what to change: configuration, ports, limits, the
-address that callers are told, OpenSIPS, Twilio's webhook, each AI service. Works beside a running
+Looks at everything that calls need, and says what to change: configuration, ports, limits,
+certificates, the address that callers are told, OpenSIPS, Twilio's webhook, each AI service. Works beside a running
 server, which it recognises by its HTTP port, and without one. Changes nothing.
 
   -c, --config FILE   default: the one that `oavc serve` would take
@@ -48,6 +52,8 @@ server, which it recognises by its HTTP port, and without one. Changes nothing.
                       interface whether account and token are right
   --call              also uses each AI service once, and plays a call into the server (or into one
                       of its own, for as long), to hear whether audio passes in both directions
+  --ca FILE           of https: PEM file of whom to believe when it asks the server, also through
+                      public_url (default: the system's, or $SSL_CERT_FILE)
   --strict            warnings are reason enough for exit status 1
   --json              one JSON object instead of lines
 
@@ -61,6 +67,7 @@ constexpr app::Options::Spec options[]{
     {"--config", "-c", true},
     {"--public", "", false},
     {"--call", "", false},
+    {"--ca", "", true},
     {"--strict", "", false},
     {"--json", "", false},
 };
@@ -69,6 +76,7 @@ struct Wanted {
     bool internet{false};
     bool call{false};
     bool json{false};
+    std::string ca_file{};  ///< of https; empty: the system's store
 };
 
 /// An address that a client on this machine can use.
@@ -121,6 +129,7 @@ public:
         }
         look_at_server();
         look_at_machine();
+        look_at_certificates();
         if (config().serves_rtp()) look_at_addresses();
         if (config().serves_opensips()) look_at_opensips();
         if (config().serves_sip() && server_up_) look_at_sip();
@@ -151,11 +160,11 @@ private:
 
     void look_at_server() {
         if (config().api.port == 0) return add(skipped("server", "its HTTP port is any free one"));
-        const auto live = http_get(shard_, base_url() + "/health/live");
+        const auto live = http_get(shard_, base_url() + "/health/live", {});
         server_up_ = text_member(live.body, "status") == "alive";
         if (!server_up_) return add(skipped("server", "not running: its ports are tried"));
         instance_ = text_member(live.body, "instance");
-        const auto ready = http_get(shard_, base_url() + "/health/ready");
+        const auto ready = http_get(shard_, base_url() + "/health/ready", {});
         const auto status = text_member(ready.body, "status");
         const auto found = fmt::format(
             "oavc {} runs at {}: {}", text_member(live.body, "version"), base_url(), status
@@ -219,6 +228,31 @@ private:
             add(check_event_buffer({granted_receive_buffer(asked_for), max_calls}));
         }
         add(check_clock({clock_synchronised(), {}, {}}));
+    }
+
+    // ── certificates ────────────────────────────────────────────────────────────────────────────
+
+    void look_at_certificates() {
+        for (auto& [key, file] : shown_certificates(config(), config())) {
+            Certificate facts{std::move(key), std::move(file), {}, {}, {}};
+            facts.now = std::chrono::floor<std::chrono::seconds>(std::chrono::system_clock::now());
+            if (const auto ends = net::certificate_expiry(facts.file)) {
+                facts.ends = *ends;
+            } else {
+                facts.error = ends.error().message();
+            }
+            add(check_certificate(facts));
+        }
+        const auto& api = config().api;
+        if (api.tls_port == 0) return;
+        const auto& host = api.tls_host.empty() ? api.host : api.tls_host;
+        look_at_port({"https port", "[api] tls_port", "TCP", host, api.tls_port});
+        if (!server_up_) return;
+        Https facts;
+        facts.url = fmt::format("https://{}:{}", reachable(host), api.tls_port);
+        facts.wants_certificate = api.tls_verify_client;
+        facts.error = https_problem(shard_, facts.url + "/health/live", wanted_.ca_file);
+        add(check_https(facts));
     }
 
     // ── addresses ───────────────────────────────────────────────────────────────────────────────
@@ -384,14 +418,19 @@ private:
         auto public_base = twilio.public_url;
         while (public_base.ends_with('/'))
             public_base.pop_back();
-        if (url.asked && secure) url.health = http_get(shard_, public_base + "/health/live");
+        if (url.asked && secure) {
+            url.health = http_get(shard_, public_base + "/health/live", wanted_.ca_file);
+        }
         const bool answered = url.asked && secure && url.health.error.empty();
         add(check_public_url(url));
         if (answered) {
-            auto signature = look_at_webhook(shard_, twilio, public_base, public_base);
+            auto signature =
+                look_at_webhook(shard_, twilio, public_base, public_base, wanted_.ca_file);
             signature.through_public_url = true;
             add(check_signature(signature));
-            add(check_media_socket(look_at_media_socket(shard_, twilio, public_base, public_base)));
+            add(check_media_socket(
+                look_at_media_socket(shard_, twilio, public_base, public_base, wanted_.ca_file)
+            ));
         }
 
         Account account;
@@ -410,10 +449,10 @@ private:
             return add(skipped("webhook", "without public_url it answers this machine only"));
         }
         const auto& known = twilio.public_url.empty() ? base : twilio.public_url;
-        const auto signature = look_at_webhook(shard_, twilio, base, known);
+        const auto signature = look_at_webhook(shard_, twilio, base, known, {});
         add(check_signature(signature));
         if (signature.with_right.error.empty()) {
-            add(check_media_socket(look_at_media_socket(shard_, twilio, base, known)));
+            add(check_media_socket(look_at_media_socket(shard_, twilio, base, known, {})));
         }
     }
 
@@ -474,7 +513,7 @@ private:
         if (config().serves_rtp()) call_own_server("opensips");
         if (!config().serves_twilio()) return;
         if (!server_up_) return call_own_server("twilio");
-        CallPlan plan{config(), "twilio", base_url(), what_callers_say(), {}};
+        CallPlan plan{config(), "twilio", base_url(), what_callers_say(), {}, wanted_.ca_file};
         if (wanted_.internet && !config().twilio.public_url.empty()) {
             plan.url = config().twilio.public_url;
         }
@@ -490,7 +529,7 @@ private:
             loaded.config.telephony.provider = via;
             Server server{loaded};
             server.start();
-            CallPlan plan{loaded.config, via, {}, what_callers_say(), "127.0.0.1"};
+            CallPlan plan{loaded.config, via, {}, what_callers_say(), "127.0.0.1", {}};
             if (rtp) plan.phone_ip = phone_address();
             call = place_call(plan);
             server.stop();
@@ -538,7 +577,11 @@ int doctor_command(std::span<const std::string_view> arguments) {
         environment,
         gcp_secrets(environment)
     );
-    const Wanted wanted{given.has("--public"), given.has("--call"), given.has("--json")};
+    const Wanted wanted{
+        given.has("--public"),
+        given.has("--call"),
+        given.has("--json"),
+        std::string{given.value("--ca").value_or("")}};
     Doctor doctor{std::move(loaded), wanted};
     const auto findings = doctor.examine();
     fmt::print("{}", wanted.json ? to_json(findings) + "\n" : "\n" + summary(findings));

@@ -51,6 +51,7 @@ Call place_call(const CallPlan& plan) {
     options.speech = {{caller::Options::Speech::Kind::text, plan.said, false}};
     options.json = true;  // records nothing
     options.url = plan.url;
+    options.ca_file = plan.ca_file;
     options.rtp_ip = plan.phone_ip;
     options.wait = longest_wait;
     options.timeout = longest_call;

@@ -18,6 +18,7 @@ struct CallPlan {
     std::string url;        ///< of the server's HTTP, if not what its configuration says
     std::string said;       ///< by the caller
     std::string phone_ip;   ///< of the caller's RTP
+    std::string ca_file;    ///< of an https url: whom to believe; empty: the system's store
 };
 
 /// Calls a server that runs, listens to it, says something and hangs up.

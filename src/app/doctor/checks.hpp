@@ -123,6 +123,24 @@ struct ClockFacts {
 };
 Finding check_clock(const ClockFacts& facts);
 
+/// A certificate that the server shows.
+struct Certificate {
+    std::string key{};  ///< "api.tls_certificate"
+    std::string file{};
+    std::string error{};  ///< of reading it
+    std::chrono::sys_seconds ends{};
+    std::chrono::sys_seconds now{};
+};
+Finding check_certificate(const Certificate& facts);
+
+/// Our own HTTP server by its TLS port.
+struct Https {
+    std::string url{};
+    bool wants_certificate{false};  ///< [api] tls_verify_client
+    error_code error{};             ///< none: it answers
+};
+Finding check_https(const Https& facts);
+
 // ── peers ───────────────────────────────────────────────────────────────────────────────────────
 
 /// What OpenSIPS's management interface said. What is not known could not be asked.

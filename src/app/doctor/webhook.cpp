@@ -61,17 +61,27 @@ public:
 
 }  // namespace
 
-Answer http_get(async::Shard& shard, const std::string& url) {
+Answer http_get(async::Shard& shard, const std::string& url, const std::string& ca_file) {
     net::HttpClientRequest request;
     request.url = url;
+    request.tls.ca_file = ca_file;
     return ask(shard, std::move(request));
+}
+
+error_code https_problem(async::Shard& shard, const std::string& url, const std::string& ca_file) {
+    net::HttpClientRequest request;
+    request.url = url;
+    request.tls.ca_file = ca_file;
+    const auto response = wait_for(shard, net::http_request(shard, std::move(request), http_limit));
+    return response ? error_code{} : response.error();
 }
 
 Signature look_at_webhook(
     async::Shard& shard,
     const transports::twilio::Config& config,
     const std::string& base,
-    const std::string& signed_base
+    const std::string& signed_base,
+    const std::string& ca_file
 ) {
     Signature facts;
     facts.url = without_slash(base) + "/";
@@ -81,6 +91,7 @@ Signature look_at_webhook(
     net::HttpClientRequest request;
     request.method = "POST";
     request.url = facts.url;
+    request.tls.ca_file = ca_file;
     request.headers.emplace("Content-Type", "application/x-www-form-urlencoded");
     request.body = "AccountSid=" + config.account_sid;
     auto forged = request;
@@ -99,7 +110,8 @@ MediaSocket look_at_media_socket(
     async::Shard& shard,
     const transports::twilio::Config& config,
     const std::string& base,
-    const std::string& signed_base
+    const std::string& signed_base,
+    const std::string& ca_file
 ) {
     // https becomes wss, http ws.
     const auto socket_url = [](const std::string& url) {
@@ -112,7 +124,10 @@ MediaSocket look_at_media_socket(
         "X-Twilio-Signature",
         transports::twilio::sign(config.auth_token, socket_url(signed_base), {})
     );
-    auto opening = net::websocket_connect(shard, facts.url, std::move(headers), http_limit, {});
+    net::TlsIdentity believed{.ca_file = ca_file};
+    auto opening = net::websocket_connect(
+        shard, facts.url, std::move(headers), http_limit, {}, std::move(believed)
+    );
     const auto socket = wait_for(shard, std::move(opening));
     if (!socket) {
         facts.status = net::http_status_of(socket.error());

@@ -10,7 +10,10 @@
 /// What the doctor asks of HTTP servers: ours, Twilio's. Everything here blocks.
 namespace oavc::app::doctor {
 
-Answer http_get(async::Shard& shard, const std::string& url);
+/// Of https, `ca_file` names whom to believe; empty: the system's store.
+Answer http_get(async::Shard& shard, const std::string& url, const std::string& ca_file);
+/// Why nothing answers there; no error: something does.
+error_code https_problem(async::Shard& shard, const std::string& url, const std::string& ca_file);
 
 /// Asks the webhook at `base` (where it is reached) as Twilio would, with no call in the request.
 /// `signed_base`: the URL that Twilio knows.
@@ -18,7 +21,8 @@ Signature look_at_webhook(
     async::Shard& shard,
     const transports::twilio::Config& config,
     const std::string& base,
-    const std::string& signed_base
+    const std::string& signed_base,
+    const std::string& ca_file
 );
 
 /// Opens the media socket and closes it again.
@@ -26,7 +30,8 @@ MediaSocket look_at_media_socket(
     async::Shard& shard,
     const transports::twilio::Config& config,
     const std::string& base,
-    const std::string& signed_base
+    const std::string& signed_base,
+    const std::string& ca_file
 );
 
 /// Twilio's account by REST.

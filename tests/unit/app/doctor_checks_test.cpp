@@ -1,5 +1,6 @@
 #include "app/doctor/checks.hpp"
 #include "app/doctor/machine.hpp"
+#include "net/certificate_errors.hpp"
 #include "services/errors.hpp"
 #include "transports/rtp/local_address.hpp"
 
@@ -206,6 +207,37 @@ TEST(DoctorsClock, IsComparedWithOneThatIsRight) {
     EXPECT_THAT(words(check_clock({true, -3600s, "Twilio"})), HasSubstr("3600 s behind"));
     EXPECT_FALSE(ahead_of("yesterday"));
     EXPECT_GT(*ahead_of("Sun, 06 Nov 1994 08:49:37 GMT"), 24h * 365 * 20);
+}
+
+TEST(DoctorsCertificates, AreJudgedByWhatIsLeftOfThem) {
+    using std::chrono::days;
+    const std::chrono::sys_seconds now{days{20'000}};
+    const auto of = [&](std::chrono::sys_seconds ends) {
+        return check_certificate({"api.tls_certificate", "/tls/tls.crt", {}, ends, now});
+    };
+    EXPECT_EQ(of(now + days{15}).verdict, fine);
+    EXPECT_EQ(of(now + days{13}).verdict, warning);
+    EXPECT_EQ(of(now + days{1}).verdict, fault);
+    EXPECT_EQ(of(now - days{1}).verdict, fault);
+    EXPECT_THAT(words(of(now + days{13})), HasSubstr("/tls/tls.crt) ends on 2024-10-17 00:00 UTC"));
+    EXPECT_THAT(words(of(now - days{1})), HasSubstr("ended on 2024-10-03"));
+    const auto unreadable = check_certificate({"api.tls_certificate", "/no", "denied", {}, now});
+    EXPECT_EQ(unreadable.verdict, fault);
+    EXPECT_THAT(words(unreadable), HasSubstr("denied"));
+}
+
+TEST(DoctorsHttps, IsBelievedOrSaysHow) {
+    using net::CertificateErrc;
+    const auto told = [](error_code error, bool mutual = false) {
+        return check_https({"https://127.0.0.1:8443", mutual, error});
+    };
+    EXPECT_EQ(told({}).verdict, fine);
+    EXPECT_EQ(told(CertificateErrc::wrong_name).verdict, fine) << "we do not ask by its name";
+    EXPECT_EQ(told(CertificateErrc::untrusted).verdict, warning);
+    EXPECT_THAT(words(told(CertificateErrc::untrusted)), HasSubstr("--ca FILE"));
+    EXPECT_EQ(told(CertificateErrc::out_of_date).verdict, fault);
+    EXPECT_EQ(told(boost::asio::error::connection_refused).verdict, fault);
+    EXPECT_EQ(told(boost::asio::error::connection_reset, true).verdict, skipped);
 }
 
 // OpenSIPS.

@@ -1,6 +1,7 @@
 #include "support/fake_opensips.hpp"
 #include "support/run_program.hpp"
 #include "support/running_server.hpp"
+#include "support/tls_front.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -89,6 +90,34 @@ TEST(DoctorCommand, RecognisesARunningServerAndAsksIt) {
     EXPECT_THAT(result.output, ContainsRegex("✓ server +oavc .* runs at http://127.0.0.1:.*ready"));
     EXPECT_THAT(result.output, ContainsRegex("✓ http port .* is held"));
     EXPECT_THAT(result.output, ContainsRegex("✓ webhook .* takes what Twilio signs"));
+}
+
+TEST(DoctorCommand, AsksTheRunningServerByTlsAndLooksAtItsCertificate) {
+    const test::SelfMadeCertificate good{
+        testing::TempDir(), "ours", "DNS:localhost, IP:127.0.0.1", 30 * 86'400};
+    const test::SelfMadeCertificate old{testing::TempDir(), "old", {}, 5 * 86'400};
+    const auto tls_port = std::to_string(test::free_ports(2));
+    test::RunningServer server{
+        "tests/data/serve.ini",
+        {{"OAVC_API_TLS_PORT", tls_port},
+         {"OAVC_API_TLS_CERTIFICATE", good.certificate_file},
+         {"OAVC_API_TLS_PRIVATE_KEY", good.key_file}}};
+    server.start();
+    Place setup{"twilio"};
+    setup.set("API_PORT", std::to_string(server.config().api.port));
+    setup.set("API_TLS_PORT", tls_port);
+    setup.set("API_TLS_CERTIFICATE", good.certificate_file);
+    setup.set("API_TLS_PRIVATE_KEY", good.key_file);
+    const auto doubting = setup.doctor();
+    EXPECT_EQ(doubting.status, 0) << doubting.output;
+    EXPECT_THAT(doubting.output, ContainsRegex("✓ certificate +api.tls_certificate .* ends on 2"));
+    EXPECT_THAT(doubting.output, ContainsRegex("✓ https port .* is held"));
+    EXPECT_THAT(doubting.output, ContainsRegex("! https +.* nobody trusted here has signed"));
+    const auto believing = setup.doctor({"--ca", good.certificate_file});
+    EXPECT_THAT(believing.output, ContainsRegex("✓ https +https://127.0.0.1:.* is believed"));
+    setup.set("API_TLS_CERTIFICATE", old.certificate_file);
+    setup.set("API_TLS_PRIVATE_KEY", old.key_file);
+    EXPECT_THAT(setup.doctor().output, ContainsRegex("! certificate .*renew it"));
 }
 
 TEST(DoctorCommand, AsksTheRunningServerBySip) {
