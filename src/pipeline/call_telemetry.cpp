@@ -18,6 +18,9 @@ double seconds(std::chrono::duration<Rep, Period> time) {
 
 const std::vector<double> setup_seconds{.005, .01, .02, .05, .1, .2, .5, 1, 2, 5};
 const std::vector<double> call_seconds{1, 5, 15, 30, 60, 120, 300, 600, 1800, 3600};
+/// Fine where our own time is: a frame is 20 ms.
+const std::vector<double> answer_seconds{
+    .001, .002, .005, .01, .015, .02, .025, .03, .04, .05, .075, .1, .15, .25, .5, 1, 2, 4};
 const std::vector<double> reaction_seconds{.02, .04, .06, .08, .1, .12, .15, .2, .3, .5, 1};
 const std::vector<double> loss_ratios{0, .001, .005, .01, .02, .03, .05, .1, .2};
 const std::vector<double> jitter_seconds{.001, .002, .005, .01, .02, .03, .05, .1};
@@ -80,6 +83,12 @@ Telemetry::Telemetry(metrics::Registry& registry, const trace::Tracer* tracer) :
         "What the caller waits: from the last sound of the caller to the first sound of the "
         "answer.",
         metrics::turn_seconds
+    );
+    answer_ = registry.histogram(
+        "oavc_answer_latency_seconds",
+        "That wait without the end of the turn: from the decision that the caller is done to the "
+        "first sound of the answer.",
+        answer_seconds
     );
     for (std::size_t k = 0; k < stage_names.size(); ++k) {
         stages_[k] = registry.histogram(
@@ -246,6 +255,7 @@ void CallTelemetry::on_turn(
 void CallTelemetry::on_answer_heard(const TurnLatency& latency, TimePoint now) {
     if (telemetry_ == nullptr) return;
     telemetry_->heard_.observe(seconds(latency.heard));
+    telemetry_->answer_.observe(seconds(latency.heard - latency.endpointing));
     const std::array stages{
         latency.endpointing, latency.stt, latency.llm, latency.tts, latency.playout};
     for (std::size_t i = 0; i < stages.size(); ++i)

@@ -62,6 +62,7 @@ private:
     const trace::Tracer* const tracer_;
     std::array<Carrier, carriers.size()> carriers_;
     metrics::Histogram heard_;
+    metrics::Histogram answer_;                 ///< of it: what comes after endpointing
     std::array<metrics::Histogram, 5> stages_;  ///< as TurnLatency has them
     metrics::Histogram barge_in_;
     metrics::Counter replies_complete_;

@@ -379,7 +379,8 @@ void Session::play(TimePoint now) {
             reply_voiced_ = true;
             auto& started = event(CallEvent::Kind::reply_started);
             if (probe_.running()) {
-                started.latency = probe_.on_voiced_out(now + ahead);
+                // `now` is when this tick was due: that it ran late is heard, too.
+                started.latency = probe_.on_voiced_out(std::max(now, context_.now()) + ahead);
                 telemetry_.on_answer_heard(started.latency, now);
             }
             const auto& split = started.latency;

@@ -332,6 +332,7 @@ TEST(Monitoring, AWholeCallIsOneTraceAndItsNumbersAreCounted) {
         if (name == "stt" || name == "llm") EXPECT_EQ(above, "turn");
     }
     EXPECT_THAT(metrics, HasSubstr("oavc_heard_latency_seconds_count 1\n"));
+    EXPECT_THAT(metrics, HasSubstr("oavc_answer_latency_seconds_count 1\n"));
     EXPECT_THAT(metrics, HasSubstr(R"(oavc_call_setup_seconds_count{via="opensips"} 1)"));
     EXPECT_THAT(metrics, HasSubstr("oavc_rtp_mos_count 1\n"));
     EXPECT_THAT(metrics, Not(HasSubstr(R"(event="received",via="opensips"} 0)")));

@@ -47,6 +47,7 @@ TEST_F(CallTelemetryTest, EverySeriesExistsBeforeTheFirstCall) {
              R"(oavc_calls_ended_total{direction="in",outcome="caller_hung_up",via="twilio"} 0)",
              R"(oavc_media_packets_total{event="lost",via="opensips"} 0)",
              "oavc_heard_latency_seconds_count 0",
+             R"(oavc_answer_latency_seconds_bucket{le="0.03"} 0)",
              R"(oavc_turn_stage_seconds_count{stage="llm"} 0)",
              R"(oavc_replies_total{outcome="interrupted"} 0)",
              "oavc_rtp_mos_count 0",
@@ -131,6 +132,9 @@ TEST_F(CallTelemetryTest, TheStagesOfATurnAddUpToWhatTheCallerHeard) {
     const auto text = registry.text();
     for (const auto* line : {
              "oavc_heard_latency_seconds_sum 1\n",
+             "oavc_answer_latency_seconds_sum 0.5\n",
+             R"(oavc_answer_latency_seconds_bucket{le="0.25"} 0)",
+             R"(oavc_answer_latency_seconds_bucket{le="0.5"} 1)",
              R"(oavc_turn_stage_seconds_sum{stage="endpointing"} 0.5)",
              R"(oavc_turn_stage_seconds_sum{stage="stt"} 0.1)",
              R"(oavc_turn_stage_seconds_sum{stage="llm"} 0.2)",
