@@ -57,6 +57,10 @@ TEST(Bench, MeasuresTwentyTalkingCallersOnTheWire) {
     // The end of a turn is waited for, and no reply takes longer than callers wait.
     EXPECT_GT(f.heard_latency.percentile(50), 100ms);
     EXPECT_LT(f.heard_latency.max(), 7s);
+    // Of that only what follows the end of the turn is the connector's.
+    ASSERT_TRUE(f.added.has_value());
+    EXPECT_GT(f.added->count(), 0u);
+    EXPECT_LT(f.added->percentile_s(50), to_ms(f.heard_latency.percentile(50)) / 1e3);
     EXPECT_GT(f.generator_cpu_seconds, 0);
     ASSERT_TRUE(f.server.has_value());
     EXPECT_GT(f.server->cpu_seconds, 0);
@@ -78,8 +82,11 @@ TEST(Bench, MeasuresTheFloorInTheSameRun) {
     auto options = small_load();
     options.duration = 2s;
     options.reflector = true;
+    options.repeat = 2;
     const auto results = run_bench(options, observer, [](Engine*) {});
-    ASSERT_EQ(results.steps.size(), 2u) << results.verdict;
+    ASSERT_EQ(results.steps.size(), 4u) << results.verdict;
+    EXPECT_EQ(results.steps[2].what, "server") << "in turns";
+    EXPECT_EQ(results.steps[2].run, 2);
     const Step& floor = results.steps.back();
     EXPECT_EQ(floor.what, "reflector");
     EXPECT_NEAR(floor.figures.mean_calls(), 20, 2);

@@ -1,5 +1,6 @@
 #include "caller/bench/bench_command.hpp"
 
+#include "caller/bench/calibration.hpp"
 #include "caller/bench/options.hpp"
 #include "caller/bench/reflector.hpp"
 #include "caller/bench/report.hpp"
@@ -14,6 +15,7 @@
 #include <cstdio>
 #include <exception>
 #include <fstream>
+#include <optional>
 #include <stdexcept>
 #include <string>
 
@@ -68,7 +70,24 @@ void write_file(const std::string& path, const std::string& text) {
     if (!file.flush()) throw std::runtime_error{fmt::format("{} cannot be written", path)};
 }
 
+/// What became of it, for people.
+std::string write_limit(const LimitFile& file, const Results& results) {
+    const auto safe = results.safe_calls();
+    if (!safe || *safe == 0 || !results.verdict.empty())
+        return fmt::format("{} is as it was.\n", file.path().string());
+    file.write(*safe);
+    return fmt::format(
+        "{}: [limits] max_calls = {} ({:.0f} % below the knee). A running server takes it with "
+        "SIGHUP.\n",
+        file.path().string(),
+        *safe,
+        results.margin * 100
+    );
+}
+
 int run_command(const Options& options) {
+    std::optional<LimitFile> limit_file;
+    if (!options.calibrate_file.empty()) limit_file.emplace(options.calibrate_file);
     // Where JSON goes to standard output, people read the other one.
     const bool json_out = options.json_file == "-";
     std::FILE* const out = json_out ? stderr : stdout;
@@ -80,7 +99,9 @@ int run_command(const Options& options) {
         if (engine != nullptr && asked != 0) engine->stop();
     });
     output.clear();
-    fmt::print(out, "{}", conclusion(results, options.calibrate));
+    fmt::print(
+        out, "{}{}", medians_table(results), conclusion(results, options.calibrate && !limit_file)
+    );
     const bool measured = std::any_of(
         results.steps.begin(), results.steps.end(), [](const Step& s) { return s.what == "server"; }
     );
@@ -90,6 +111,7 @@ int run_command(const Options& options) {
         write_file(options.json_file, to_json(results) + '\n');
     }
     if (!options.svg_file.empty() && measured) write_file(options.svg_file, to_svg(results));
+    if (limit_file) fmt::print(out, "{}", write_limit(*limit_file, results));
     if (asked != 0) return 130;
     return results.verdict.empty() ? 0 : 1;
 }

@@ -45,6 +45,9 @@ public:
     virtual void on_heard(CallIndex call, const Heard& heard) = 0;
     /// Bytes that cannot belong to this call: another codec, size or source. Never expected.
     virtual void on_wrong_audio(CallIndex call) = 0;
+    /// What the caller hears was interrupted for `gap`, because the rest came too late. Only of
+    /// carriers that play from a buffer: RTP's packets tell by themselves.
+    virtual void on_underrun(CallIndex call, Clock::duration gap) = 0;
     /// The call is over, not by our `hang_up`; the phone is free. `why` is for a person.
     virtual void on_over(CallIndex call, TimePoint at, Ending how, std::string_view why) = 0;
 

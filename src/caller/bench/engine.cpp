@@ -129,6 +129,11 @@ void Engine::on_heard(CallIndex index, const Heard& heard) {
 
 void Engine::on_wrong_audio(CallIndex) { ++figures_.wrong; }
 
+void Engine::on_underrun(CallIndex, Clock::duration gap) {
+    ++figures_.underruns;
+    figures_.longest_underrun = std::max(figures_.longest_underrun, gap);
+}
+
 void Engine::on_over(CallIndex index, TimePoint at, Ending how, std::string_view why) {
     switch (how) {
         case Ending::refused:

@@ -54,6 +54,7 @@ private:
     void on_answered(CallIndex call, TimePoint at) override;
     void on_heard(CallIndex call, const Heard& heard) override;
     void on_wrong_audio(CallIndex call) override;
+    void on_underrun(CallIndex call, Clock::duration gap) override;
     void on_over(CallIndex call, TimePoint at, Ending how, std::string_view why) override;
 
     void sleep_until(TimePoint deadline);

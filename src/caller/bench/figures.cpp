@@ -55,6 +55,13 @@ std::string shortfall(const Figures& figures, const Criteria& criteria) {
     if (figures.refused > 0) return fmt::format("{} calls were refused", figures.refused);
     if (figures.wrong > 0) return fmt::format("{} packets were not the call's", figures.wrong);
     if (figures.lost > criteria.max_lost) return fmt::format("{} packets lost", figures.lost);
+    if (figures.underruns > criteria.max_underruns) {
+        return fmt::format(
+            "{} gaps in the callers' ears, the longest of {:.0f} ms",
+            figures.underruns,
+            to_ms(figures.longest_underrun)
+        );
+    }
     const auto deviation = figures.deviation.percentile(99);
     if (deviation > criteria.max_deviation_p99) {
         return fmt::format("jitter {:.1f} ms at the 99th percentile", to_ms(deviation));

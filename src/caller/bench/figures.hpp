@@ -2,6 +2,7 @@
 
 #include "base/time.hpp"
 #include "caller/bench/histogram.hpp"
+#include "caller/bench/scraped_histogram.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -55,6 +56,8 @@ struct Figures {
     Histogram deviation;     ///< |time between two packets − their time apart by RTP timestamps|
     Histogram jitter;        ///< RFC 3550 §6.4.1, one value per call and window
     Clock::duration largest_gap{0};  ///< longest time between two packets
+    std::uint64_t underruns{0};      ///< gaps in the callers' ears; only where a buffer plays
+    Clock::duration longest_underrun{0};
 
     // The generator itself.
     double generator_cpu_seconds{0};
@@ -65,6 +68,13 @@ struct Figures {
 
     std::optional<ProcessUse> server;    ///< nothing: not on this machine, or not known
     std::uint64_t server_idle_bytes{0};  ///< resident before the first call
+    /// The memory is these calls' alone. Not after more calls than these, or others that came and
+    /// went: what they needed stays with the process.
+    bool memory_is_of_calls{true};
+
+    /// From the decision that a turn is over to the first sound of the reply, by the server's own
+    /// clock: where providers take no time, what the connector adds. Nothing: it could not be read.
+    std::optional<ScrapedHistogram> added;
 
     /// Counts the set-ups (and what went wrong with calls) of `before`, too: most calls of a step
     /// are placed before its window begins.
@@ -83,8 +93,10 @@ struct Figures {
         const double seconds = std::chrono::duration<double>(window).count();
         return seconds > 0 ? call_seconds / seconds : 0;
     }
+    /// 0: not known.
     std::uint64_t bytes_per_call() const noexcept {
-        if (!server || mean_calls() < 1 || server->resident_bytes < server_idle_bytes) return 0;
+        if (!server || !memory_is_of_calls || mean_calls() < 1) return 0;
+        if (server->resident_bytes < server_idle_bytes) return 0;
         return static_cast<std::uint64_t>(
             static_cast<double>(server->resident_bytes - server_idle_bytes) / mean_calls()
         );
@@ -98,6 +110,8 @@ struct Figures {
 /// What is still good service.
 struct Criteria {
     std::uint64_t max_lost{0};
+    /// None, as of packets: 140 ms lie ahead of an underrun already.
+    std::uint64_t max_underruns{0};
     milliseconds max_deviation_p99{5};
     milliseconds max_heard_p95{2'000};
     double max_unanswered_share{0.01};

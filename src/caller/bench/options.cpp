@@ -86,6 +86,7 @@ struct Option {
     std::string_view name;
     std::string_view wants;
     bool (*set)(Options&, std::string_view);
+    bool optional{false};  ///< the value may be missing: then it is empty
 };
 using View = std::string_view;
 constexpr std::size_t any_number = 100'000'000;
@@ -158,6 +159,18 @@ constexpr std::array options_with_value{
         "--max-reply",
         "a duration like 2s",
         [](Options& o, View v) { return set(o.criteria.max_heard_p95, parse_duration(v)); }},
+    Option{
+        "--repeat",
+        "a number of runs from 1 to 99",
+        [](Options& o, View v) { return set(o.repeat, parse_number<int>(v, 1, 99)); }},
+    Option{
+        "--calibrate",
+        "a configuration file, or nothing",
+        [](Options& o, View v) {
+            o.calibrate_file = v;
+            return o.calibrate = true;
+        },
+        true},
     Option{
         "--margin",
         "a share like 20%",
@@ -239,7 +252,6 @@ constexpr std::array flags{
     Flag{"-h", &Options::help},
     Flag{"--overload", &Options::overload},
     Flag{"--reflector", &Options::reflector},
-    Flag{"--calibrate", &Options::calibrate},
 };
 
 /// What does not go together.
@@ -285,7 +297,11 @@ ParsedOptions parse_options(std::span<const std::string_view> arguments) {
             parsed.error = fmt::format("unknown option '{}'", name);
             return parsed;
         }
-        if (!value && i + 1 < arguments.size()) value = arguments[++i];
+        const bool last = i + 1 == arguments.size();
+        // Nothing of ours begins without a dash but values.
+        const bool missing = option->optional && (last || arguments[i + 1].starts_with('-'));
+        if (!value && missing) value = "";
+        if (!value && !last) value = arguments[++i];
         if (!value || !option->set(options, *value)) {
             parsed.error = fmt::format("{} wants {}", name, option->wants);
             return parsed;
@@ -313,6 +329,12 @@ failed, jitter and replies in time.
 What is tried:
   --via opensips|sip|twilio   the carrier to play (default: opensips)
   --calls N                   just so many calls at once
+  --repeat N                  N runs of everything, each with a new server process, since
+                              the memory of one that has had calls does not go back; the
+                              table ends with the median of each figure, and more than half
+                              of the runs must be good. Of a search only the last good and
+                              the first bad step are run again. An attached server stays
+                              the same: its memory then drifts from run to run
   --storm R                   R new short calls per second: set-up time under load
   --churn N                   N short calls one after the other: does memory stay flat?
   --overload                  with --calls N: let N in, offer 2 x N
@@ -339,13 +361,15 @@ The server:
   --server-cpu LIST, --cpu N  its cores and ours (default: the first; the last)
   --set SECTION.KEY=VALUE     a setting of the server's, e.g. vad.engine=webrtc (repeatable)
   --attach PID                a server of this machine that runs already; --mi-port N is
-                              where it expects OpenSIPS (default: 8087), --url and
-                              --auth-token are for --via twilio
+                              where it expects OpenSIPS (default: 8087), --url its HTTP
+                              server, for /metrics and --via twilio (default:
+                              http://127.0.0.1:8088), --auth-token for --via twilio
 
 Results:
   --json FILE                 everything measured, for scripts (-: standard output)
   --svg FILE                  a graph of latency and CPU against calls
-  --calibrate                 the [limits] of this machine: the knee less a margin
+  --calibrate [FILE]          the [limits] of this machine: the knee less a margin; with FILE
+                              max_calls is set there, all other lines stay
   --margin SHARE              of that (default: 20%)
 
 Examples:
@@ -354,6 +378,8 @@ Examples:
   oavc bench --calls 400 --reflector           our cost against the kernel's floor
   oavc bench --storm 200                       set-up time at 200 calls per second
   oavc bench --churn 100000 --calls-per-second 200
+  oavc bench --calls 1000 --repeat 5           medians of five runs
+  oavc bench --calibrate /etc/oavc/oavc.ini    the limit of this machine for its server
   oavc bench --set vad.engine=webrtc --json knee.json --svg knee.svg
 
 Exit status: 0 good; 1 not, and the last line says why; 2 usage. A step in which the

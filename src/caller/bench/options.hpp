@@ -34,6 +34,8 @@ struct Options {
     bool overload{false};
     bool reflector{false};
     bool calibrate{false};
+    std::string calibrate_file;  ///< to write to; empty: only told
+    int repeat{1};
     double margin{0.2};  ///< of the calibration
     Habits habits;
     bool given_length{false};
@@ -41,8 +43,8 @@ struct Options {
     std::uint32_t seed{1};
 
     std::optional<pid_t> attach;
-    std::uint16_t mi_port{8087};  ///< of the attached server
-    std::string url{"http://127.0.0.1:8088"};
+    std::uint16_t mi_port{8087};               ///< of the attached server
+    std::string url{"http://127.0.0.1:8088"};  ///< of the attached server
     std::string auth_token;
     std::optional<int> core;        ///< of the generator
     std::vector<int> server_cores;  ///< empty: chosen

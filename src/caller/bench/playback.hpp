@@ -22,18 +22,24 @@ public:
     static constexpr std::size_t chunk = 160;  ///< most that on_heard gets at once: 20 ms
 
     struct Stats {
-        std::uint64_t overflowed{0};     ///< media or marks beyond the bounds: not taken
-        std::uint64_t underruns{0};      ///< ran dry within speech, for up to a second
-        Clock::duration longest_gap{0};  ///< of these
-        std::size_t deepest{0};          ///< bytes
+        std::uint64_t overflowed{0};  ///< media or marks beyond the bounds: not taken
+        std::size_t deepest{0};       ///< bytes
     };
 
-    void put(std::span<const std::byte> ulaw, TimePoint now) {
+    /// Silence of up to this between two pieces of audio is a gap within speech; what is longer is
+    /// a pause. Between two replies lie the caller's words, more than a second of them.
+    static constexpr Clock::duration longest_gap = std::chrono::seconds{1};
+
+    /// Returns the gap that the caller hears because this came too late; 0: it came in time, or
+    /// begins a reply. Only right when advance() was called for everything that has
+    /// been played by now: see `ran_dry`.
+    Clock::duration put(std::span<const std::byte> ulaw, TimePoint now) {
         if (bytes_.size() - head_ + ulaw.size() > longest) {
             ++stats_.overflowed;
-            return;
+            return {};
         }
-        if (head_ == bytes_.size() && !ulaw.empty()) begin(now);
+        Clock::duration gap{0};
+        if (head_ == bytes_.size() && !ulaw.empty()) gap = begin(now);
         if (head_ > 0 && head_ == bytes_.size()) {
             bytes_.clear();
             head_ = 0;
@@ -41,6 +47,7 @@ public:
         bytes_.insert(bytes_.end(), ulaw.begin(), ulaw.end());
         received_ += ulaw.size();
         stats_.deepest = std::max(stats_.deepest, bytes_.size() - head_);
+        return gap;
     }
 
     /// Comes back from advance() once all audio put before it has been played.
@@ -92,6 +99,11 @@ public:
     /// advance() may have something to do.
     bool busy() const noexcept { return head_ < bytes_.size() || !marks_.empty(); }
     bool plays() const noexcept { return head_ < bytes_.size(); }
+    /// All that is here has sounded by `now`; advance() has not yet told.
+    bool ran_dry(TimePoint now) const noexcept {
+        const auto rest = static_cast<Clock::rep>(bytes_.size() - head_);
+        return rest > 0 && next_ + byte_time * rest < now;
+    }
     const Stats& stats() const noexcept { return stats_; }
 
 private:
@@ -102,13 +114,12 @@ private:
         std::string name;
     };
 
-    void begin(TimePoint now) noexcept {
-        if (dry_ && now > next_ && now - next_ <= std::chrono::seconds{1}) {
-            ++stats_.underruns;
-            stats_.longest_gap = std::max(stats_.longest_gap, now - next_);
-        }
+    Clock::duration begin(TimePoint now) noexcept {
+        const bool in_time = !dry_ || now <= next_ || now - next_ > longest_gap;
+        const auto gap = in_time ? Clock::duration{0} : now - next_;
         dry_ = false;
         next_ = std::max(next_, now);
+        return gap;
     }
 
     std::vector<std::byte> bytes_;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstddef>
 #include <optional>
+#include <utility>
+#include <vector>
 
 namespace oavc::caller::bench {
 
@@ -46,6 +48,52 @@ private:
     std::size_t next_;
     std::size_t knee_{0};
     std::optional<std::size_t> bad_;
+};
+
+/// Tries the end of a search again: its last good step and its first bad one, and where one of them
+/// turns out otherwise, its neighbour, until a good and a bad one lie side by side. No step twice.
+/// Sans-I/O.
+class KneeCheck {
+public:
+    /// `tried`: calls of the search's steps, ascending, each once. `knee`: the most that went well.
+    KneeCheck(std::vector<std::size_t> tried, std::size_t knee)
+        : tried_{std::move(tried)},
+          again_(tried_.size()),
+          good_{static_cast<std::size_t>(
+              std::upper_bound(tried_.begin(), tried_.end(), knee) - tried_.begin()
+          )} {}
+
+    /// Calls of the step to take now. Nothing: the knee is known.
+    std::optional<std::size_t> next() const noexcept {
+        const auto index = next_index();
+        if (!index) return std::nullopt;
+        return tried_[*index];
+    }
+
+    /// How the step went.
+    void on_step(bool good) noexcept {
+        const auto index = next_index();
+        if (!index) return;
+        again_[*index] = true;
+        if (*index < good_ && !good) good_ = *index;
+        if (*index == good_ && good) ++good_;
+    }
+
+    /// Most calls that went well; 0: none did.
+    std::size_t knee() const noexcept { return good_ == 0 ? 0 : tried_[good_ - 1]; }
+    /// All that the search tried went well.
+    bool is_beyond() const noexcept { return good_ == tried_.size(); }
+
+private:
+    std::optional<std::size_t> next_index() const noexcept {
+        if (good_ > 0 && !again_[good_ - 1]) return good_ - 1;
+        if (good_ < tried_.size() && !again_[good_]) return good_;
+        return std::nullopt;
+    }
+
+    const std::vector<std::size_t> tried_;
+    std::vector<bool> again_;
+    std::size_t good_;  ///< so many of `tried_`, from the first
 };
 
 }  // namespace oavc::caller::bench

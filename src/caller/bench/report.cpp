@@ -1,5 +1,7 @@
 #include "caller/bench/report.hpp"
 
+#include "caller/bench/summary.hpp"
+
 #include <boost/json/array.hpp>
 #include <boost/json/object.hpp>
 #include <boost/json/serialize.hpp>
@@ -7,6 +9,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 
 namespace oavc::caller::bench {
 
@@ -32,10 +35,53 @@ json::value to_json(const Histogram& histogram) {
     };
 }
 
+/// As the buckets tell it: at most this, even within a bucket.
+json::value to_json(const std::optional<ScrapedHistogram>& histogram) {
+    if (!histogram || histogram->count() == 0) return nullptr;
+    json::array buckets;
+    for (const auto& [bound, count] : histogram->buckets()) {
+        json::value at_most = nullptr;
+        if (!std::isinf(bound)) at_most = bound * 1e3;
+        buckets.push_back(json::array{std::move(at_most), count});
+    }
+    return json::object{
+        {"count", histogram->count()},
+        {"mean", histogram->mean_s() * 1e3},
+        {"p50", histogram->percentile_s(50) * 1e3},
+        {"p95", histogram->percentile_s(95) * 1e3},
+        {"p99", histogram->percentile_s(99) * 1e3},
+        {"at_most", std::move(buckets)},
+    };
+}
+
+json::value number_or_null(double value) {
+    if (std::isnan(value)) return nullptr;
+    return value;
+}
+
+json::object to_json(const Repetition& repetition) {
+    json::object out{
+        {"what", repetition.what},
+        {"calls", repetition.calls},
+        {"part", repetition.part},
+        {"runs", repetition.runs.size()},
+        {"measured", repetition.measured().size()},
+        {"verdict", repetition.verdict()},
+    };
+    const Row medians = repetition.medians();
+    for (std::size_t i = 0; i < measures; ++i) {
+        const auto measure = static_cast<Measure>(i);
+        out[name_of(measure)] = number_or_null(medians.at(measure));
+    }
+    return out;
+}
+
 json::object to_json(const Step& step) {
     const Figures& f = step.figures;
     json::object out{
         {"what", step.what},
+        {"run", step.run},
+        {"part", step.part},
         {"calls", f.target},
         {"mean_calls", f.mean_calls()},
         {"window_s", seconds(f.window)},
@@ -57,6 +103,7 @@ json::object to_json(const Step& step) {
         {"refusal_ms", to_json(f.refusal)},
         {"first_audio_ms", to_json(f.first_audio)},
         {"heard_latency_ms", to_json(f.heard_latency)},
+        {"added_latency_ms", to_json(f.added)},
         {"barge_in_ms", to_json(f.barge_in)},
         {"sent", f.sent},
         {"received", f.received},
@@ -67,6 +114,8 @@ json::object to_json(const Step& step) {
         {"gap_deviation_ms", to_json(f.deviation)},
         {"rfc3550_jitter_ms", to_json(f.jitter)},
         {"largest_gap_ms", to_ms(f.largest_gap)},
+        {"underruns", f.underruns},
+        {"longest_underrun_ms", to_ms(f.longest_underrun)},
         {"generator",
          json::object{
              {"cpu_s", f.generator_cpu_seconds},
@@ -84,11 +133,42 @@ json::object to_json(const Step& step) {
             {"cpu_share", f.cpu_share()},
             {"resident_bytes", f.server->resident_bytes},
             {"idle_bytes", f.server_idle_bytes},
-            {"bytes_per_call", f.bytes_per_call()},
+            {"bytes_per_call", number_or_null(Row{f}.at(Measure::bytes_per_call))},
             {"threads", f.server->threads},
         };
     }
     return out;
+}
+
+constexpr std::string_view the_floor = "  the floor: a reflector without logic";
+
+std::string cell(double value, int width, int decimals) {
+    if (std::isnan(value)) return fmt::format("{:>{}}", "–", width);
+    return fmt::format("{:>{}.{}f}", value, width, decimals);
+}
+
+std::string figures_line(const Row& row) {
+    const auto whole = [&row](Measure m) { return cell(row.at(m), 0, 0); };
+    return fmt::format(
+        "{} {} {} {} {} {} {:>15} {} {} {} {} {}",
+        cell(row.at(Measure::calls), 6, 0),
+        cell(row.at(Measure::cpu_share) * 100, 6, 1),
+        cell(row.at(Measure::cpu_ms_per_call_second), 8, 3),
+        cell(row.at(Measure::resident_bytes) / 1e6, 8, 1),
+        cell(row.at(Measure::bytes_per_call) / 1e3, 8, 1),
+        cell(row.at(Measure::setup_p99), 8, 1),
+        fmt::format(
+            "{} / {} / {}",
+            whole(Measure::heard_p50),
+            whole(Measure::heard_p95),
+            whole(Measure::heard_p99)
+        ),
+        cell(row.at(Measure::added_p99), 7, 1),
+        cell(row.at(Measure::barge_in_p95), 8, 0),
+        cell(row.at(Measure::lost), 6, 0),
+        cell(row.at(Measure::jitter_p99), 7, 2),
+        cell(row.at(Measure::largest_gap), 7, 1)
+    );
 }
 
 std::string cores_text(const std::vector<int>& cores) {
@@ -98,64 +178,71 @@ std::string cores_text(const std::vector<int>& cores) {
 }  // namespace
 
 std::string table_head() {
+    static constexpr std::string_view line =
+        "{:>6} {:>6} {:>8} {:>8} {:>8} {:>8} {:>15} {:>7} {:>8} {:>6} {:>7} {:>7}";
     return fmt::format(
-        "{:>6} {:>6} {:>8} {:>8} {:>8} {:>8} {:>15} {:>8} {:>6} {:>7} {:>7}\n"
-        "{:>6} {:>6} {:>8} {:>8} {:>8} {:>8} {:>15} {:>8} {:>6} {:>7} {:>7}",
-        "calls",
-        "CPU",
-        "per",
-        "memory",
-        "memory",
-        "set-up",
-        "reply, ms",
-        "barge-in",
-        "lost",
-        "jitter",
-        "gap",
-        "",
-        "%",
-        "call, ms",
-        "MB",
-        "KB/call",
-        "p99, ms",
-        "p50 / p95 / p99",
-        "p95, ms",
-        "",
-        "p99, ms",
-        "max, ms"
-    );
+               line,
+               "calls",
+               "CPU",
+               "per",
+               "memory",
+               "memory",
+               "set-up",
+               "reply, ms",
+               "added",
+               "barge-in",
+               "lost",
+               "jitter",
+               "gap"
+           ) +
+           '\n' +
+           fmt::format(
+               line,
+               "",
+               "%",
+               "call, ms",
+               "MB",
+               "KB/call",
+               "p99, ms",
+               "p50 / p95 / p99",
+               "p99, ms",
+               "p95, ms",
+               "",
+               "p99, ms",
+               "max, ms"
+           );
 }
 
 std::string table_line(const Step& step) {
-    const Figures& f = step.figures;
-    const auto& server = f.server;
-    std::string line = fmt::format(
-        "{:>6.0f} {:>6.1f} {:>8.3f} {:>8.1f} {:>8.1f} {:>8.1f} {:>15} {:>8.0f} {:>6} {:>7.2f} "
-        "{:>7.1f}",
-        f.mean_calls(),
-        f.cpu_share() * 100,
-        f.cpu_ms_per_call_second(),
-        server ? static_cast<double>(server->resident_bytes) / 1e6 : 0,
-        static_cast<double>(f.bytes_per_call()) / 1e3,
-        ms(f.setup, 99),
-        fmt::format(
-            "{:.0f} / {:.0f} / {:.0f}",
-            ms(f.heard_latency, 50),
-            ms(f.heard_latency, 95),
-            ms(f.heard_latency, 99)
-        ),
-        ms(f.barge_in, 95),
-        f.lost,
-        ms(f.deviation, 99),
-        to_ms(f.largest_gap)
-    );
-    if (step.what == "reflector") line += "  the floor: a reflector without logic";
+    std::string line = figures_line(Row{step.figures});
+    if (step.runs > 1 && step.run > 0) line += fmt::format("  run {} of {}", step.run, step.runs);
+    if (step.what == "reflector") line += the_floor;
     if (!step.invalid.empty()) {
         line += "  not measured: " + step.invalid;
     } else if (!step.shortfall.empty()) {
         line += "  " + step.shortfall;
     }
     return line;
+}
+
+std::string medians_table(const Results& results) {
+    if (results.repeat == 1) return {};
+    std::string text = fmt::format(
+        "\nMedians of {} runs{}:\n{}\n",
+        results.repeat,
+        results.attached ? " of the attached server" : ", each with a new server",
+        table_head()
+    );
+    for (const Repetition& repetition : repetitions(results)) {
+        text += figures_line(repetition.medians());
+        if (const auto measured = repetition.measured().size();
+            measured < static_cast<std::size_t>(results.repeat))
+            text += fmt::format("  of the {} that could be measured", measured);
+        if (repetition.what == "reflector") text += the_floor;
+        if (const auto verdict = repetition.verdict(); !verdict.empty()) text += "  " + verdict;
+        text += '\n';
+    }
+    return text + '\n';
 }
 
 std::string progress_line(std::string_view phase, const Engine& engine) {
@@ -172,7 +259,7 @@ std::string progress_line(std::string_view phase, const Engine& engine) {
     );
 }
 
-std::string details(const Step& step) {
+std::string details(const Step& step, std::string_view via) {
     const Figures& f = step.figures;
     const auto spread = [](const Histogram& histogram) {
         return fmt::format(
@@ -192,6 +279,7 @@ std::string details(const Step& step) {
     if (f.refusal.count() > 0) text += fmt::format("  refusals     after {}\n", spread(f.refusal));
     text += fmt::format(
         "  first audio  {}\n"
+        "  added        {}\n"
         "  talk         {:.0f} % of the time, {} turns, {} without a reply, {} cut off early\n"
         "  barge-in     {} of {}; {} in vain\n"
         "  RTP          {} sent, {} received, {} lost, {} twice, {} late, {} wrong; RFC 3550 "
@@ -199,6 +287,16 @@ std::string details(const Step& step) {
         "{:.2f} ms\n"
         "  generator    {:.0f} % of its core, slots late by {}\n",
         spread(f.first_audio),
+        f.added && f.added->count() > 0
+            ? fmt::format(
+                  "at most {:.1f} / {:.1f} / {:.1f} ms from the decision that a turn is over to "
+                  "the reply, {} replies",
+                  f.added->percentile_s(50) * 1e3,
+                  f.added->percentile_s(95) * 1e3,
+                  f.added->percentile_s(99) * 1e3,
+                  f.added->count()
+              )
+            : "not known: no /metrics, or no reply",
         f.call_seconds > 0 ? f.talk_seconds / f.call_seconds * 100 : 0,
         f.turns,
         f.unanswered,
@@ -216,6 +314,13 @@ std::string details(const Step& step) {
         f.generator_cpu_seconds / std::max(1e-9, seconds(f.window)) * 100,
         spread(f.lateness)
     );
+    if (via == "twilio") {
+        text += fmt::format(
+            "  buffers      ran dry within speech {} times, for {:.0f} ms at most\n",
+            f.underruns,
+            to_ms(f.longest_underrun)
+        );
+    }
     if (f.server) {
         text += fmt::format(
             "  server       {:.2f} s user, {:.2f} s system, {} threads\n",
@@ -229,8 +334,10 @@ std::string details(const Step& step) {
 
 std::string conclusion(const Results& results, bool calibrate) {
     std::string text;
-    if (!results.steps.empty() && results.mode != "ramp" && results.mode != "churn")
-        text += details(results.steps.front());
+    if (!results.steps.empty() && results.mode != "ramp" && results.mode != "churn") {
+        if (results.repeat > 1) text += "The first run:\n";
+        text += details(results.steps.front(), results.via);
+    }
     if (const auto multiple = results.multiple_of_floor()) {
         text += fmt::format(
             "CPU per call-second is {:.2f} times that of a reflector without any logic.\n",
@@ -291,6 +398,14 @@ std::string to_json(const Results& results) {
     }
     if (const auto safe = results.safe_calls()) out["safe_calls"] = *safe;
     if (const auto multiple = results.multiple_of_floor()) out["multiple_of_floor"] = *multiple;
+    out["repeat"] = results.repeat;
+    if (results.repeat > 1) {
+        out["new_server_per_run"] = !results.attached;
+        json::array medians;
+        for (const Repetition& repetition : repetitions(results))
+            medians.emplace_back(to_json(repetition));
+        out["medians"] = std::move(medians);
+    }
     return json::serialize(out);
 }
 

@@ -2,14 +2,20 @@
 
 #include "caller/bench/carriers.hpp"
 #include "caller/bench/ramp.hpp"
+#include "caller/bench/scraped_histogram.hpp"
 #include "caller/bench/server.hpp"
+#include "caller/bench/summary.hpp"
+#include "caller/conformance/case.hpp"
+#include "caller/conformance/web_client.hpp"
 
 #include <fmt/format.h>
 #include <sys/prctl.h>
 
 #include <algorithm>
 #include <cmath>
+#include <future>
 #include <optional>
+#include <set>
 #include <stdexcept>
 #include <utility>
 
@@ -23,6 +29,9 @@ constexpr std::size_t spare_phones = 20;
 /// A soak is shown in this many parts, so that drift is seen.
 constexpr int parts_of_a_soak = 10;
 constexpr milliseconds soak{120'000};
+/// What a server did late because it was asked for its metrics is over by then.
+constexpr milliseconds after_asking{100};
+constexpr milliseconds farewell{5'000};
 
 /// Open files of a server: RTP and RTCP or a media socket per call, and what calls come and go by.
 constexpr std::size_t files_for(std::size_t calls) noexcept { return 3 * calls + 200; }
@@ -59,22 +68,40 @@ std::string_view name_of(Options::Mode mode) {
     return {};
 }
 
+/// What all runs have in common. Borrows everything.
+struct Job {
+    const Options& options;
+    const Script& script;
+    Results& results;
+    BenchObserver& observer;
+    const EngineHook& hook;
+};
+
+/// The server's metrics. Blocks for up to two seconds; empty: it has none.
+std::string fetch_metrics(const std::string& url) {
+    try {
+        return conformance::web_request(
+                   conformance::read_web_address(url), "GET", "/metrics", {}, {}, Clock::now() + 2s
+        )
+            .body;
+    } catch (const std::exception&) {
+        return {};  // an attached server may be without, or out of our reach
+    }
+}
+
 /// A server (ours, attached, or the reflector) with its crowd.
 class Bench {
 public:
-    Bench(
-        const Options& options,
-        const Script& script,
-        Results& results,
-        BenchObserver& observer,
-        const EngineHook& hook,
-        bool reflector
-    )
-        : options_{options},
-          results_{results},
-          observer_{observer},
-          hook_{hook},
-          what_{reflector ? "reflector" : "server"} {
+    /// `run`: from 1; 0: a search.
+    Bench(const Job& job, bool reflector, int run)
+        : options_{job.options},
+          results_{job.results},
+          observer_{job.observer},
+          hook_{job.hook},
+          what_{reflector ? "reflector" : "server"},
+          run_{run} {
+        const Options& options = job.options;
+        Results& results = job.results;
         const std::size_t phones = phones_for(options);
         ServerPlan plan;
         plan.program = options.program.empty() ? this_program() : options.program;
@@ -99,6 +126,7 @@ public:
             reach.url = fmt::format("http://127.0.0.1:{}", plan.api_port);
             reach.auth_token = plan.auth_token;
         }
+        if (!reflector) metrics_url_ = reach.url + '/';
         carrier_ = make_carrier(reach);
         pid_t pid = 0;
         if (reflector) {
@@ -120,16 +148,25 @@ public:
                 results.server_cores.begin(), results.server_cores.end(), results.cores.front()
             ) != results.server_cores.end();
         if (!shared) urgent_.emplace();  // not before: the server would inherit it
-        engine_ = std::make_unique<Engine>(*carrier_, script, phones, options.seed);
+        engine_ = std::make_unique<Engine>(*carrier_, job.script, phones, options.seed);
         hook_(engine_.get());
         observer_.on_phase(fmt::format("waiting for the {}", what_));
         meter_ = std::make_unique<ProcessMeter>(pid);
         wait_until_ready();
-        // What a server does once, such as loading a voice, is over when the first call is.
+        // What a server does once, such as loading a voice or telling its metrics, is over when the
+        // first call comes.
         engine_->run(500ms);
+        answers();
         if (const auto use = meter_->window()) idle_bytes_ = use->resident_bytes;
     }
-    ~Bench() { hook_(nullptr); }
+    ~Bench() {
+        // Our own server goes with its calls; an attached one would wait for them in vain.
+        if (options_.attach) {
+            engine_->aim(0, options_.calls_per_second);
+            engine_->run(farewell, [this] { return engine_->under_way() == 0; });
+        }
+        hook_(nullptr);
+    }
     Bench(const Bench&) = delete;
     Bench& operator=(const Bench&) = delete;
 
@@ -139,7 +176,7 @@ public:
     void raise_to(std::size_t calls) {
         engine_->aim(calls, options_.calls_per_second);
         engine_->begin_window();
-        placing_ = true;
+        most_calls_ = std::max(most_calls_, calls);
         const auto limit =
             std::chrono::duration_cast<Clock::duration>(std::chrono::duration<double>(
                 static_cast<double>(calls) / options_.calls_per_second
@@ -151,21 +188,32 @@ public:
         });
     }
 
-    /// Plays without counting.
     void settle(Clock::duration time) { play("warming up", time, {}); }
+    /// What happened so far does not count.
+    void forget() { engine_->begin_window(); }
 
+    /// The calls of the step are also those since the last one, or since `raise_to` or `forget`.
     const Step& measure(Clock::duration time, const std::function<bool()>& enough = {}) {
-        const Figures before = std::exchange(placing_, false) ? engine_->window() : Figures{};
+        const auto answers_before = answers();
+        const Figures before = engine_->window();
         engine_->begin_window();
         meter_->begin_window();
         play("measuring", time, enough);
         Step step;
         step.what = what_;
+        step.run = run_;
+        step.runs = options_.repeat;
+        step.part = ++part_;
         step.figures = engine_->window();
         step.figures.add_calls_of(before);
+        engine_->begin_window();
         step.figures.server = meter_->window();
         step.figures.server_idle_bytes = idle_bytes_;
+        step.figures.memory_is_of_calls = !options_.habits.abrupt && step.figures.refused == 0 &&
+                                          step.figures.target >= most_calls_;
         step.invalid = engine_->stopped() ? "interrupted" : step.figures.invalid_because();
+        if (const auto after = answers(); after && answers_before)
+            step.figures.added = after->since(*answers_before);
         Criteria criteria = options_.criteria;
         if (what_ == "reflector") criteria = no_conversation(criteria);
         Figures judged = step.figures;
@@ -186,7 +234,22 @@ private:
         return criteria;
     }
 
-    void play(std::string_view phase, Clock::duration time, const std::function<bool()>& enough) {
+    /// What the server has counted of its answers. The callers talk on while it is asked, for the
+    /// asking must not make us late; never within a window, for it must not make the server late.
+    std::optional<ScrapedHistogram> answers() {
+        if (metrics_url_.empty() || engine_->stopped()) return std::nullopt;
+        auto text = std::async(std::launch::async, fetch_metrics, metrics_url_);
+        engine_->run(1min, [&text] { return text.wait_for(0s) == std::future_status::ready; });
+        engine_->run(after_asking);
+        const auto found = ScrapedHistogram::read(text.get(), "oavc_answer_latency_seconds");
+        if (!found) metrics_url_.clear();  // once is enough
+        return found;
+    }
+
+    void play(std::string_view what, Clock::duration time, const std::function<bool()>& enough) {
+        const std::string phase = options_.repeat > 1 && run_ > 0
+                                      ? fmt::format("run {} of {}, {}", run_, options_.repeat, what)
+                                      : std::string{what};
         TimePoint shown = Clock::now();
         engine_->run(time, [&] {
             if (const TimePoint now = Clock::now(); now - shown >= 1s) {
@@ -231,6 +294,7 @@ private:
     BenchObserver& observer_;
     const EngineHook& hook_;
     const std::string what_;
+    const int run_;
     // Owned.
     WorkFolder folder_;
     std::unique_ptr<Carrier> carrier_;
@@ -241,66 +305,148 @@ private:
     std::optional<Urgent> urgent_;
     // State.
     std::uint64_t idle_bytes_{0};
-    bool placing_{false};  ///< the engine's window shows the calls that were placed for a step
+    std::size_t most_calls_{0};  ///< that were to be up, ever
+    int part_{0};
+    std::string metrics_url_;  ///< empty: it has none
 };
 
-void fixed(const Options& options, Bench& bench, Results& results) {
+void fixed(const Options& options, Bench& bench) {
     bench.raise_to(options.overload ? 2 * options.calls : options.calls);
     bench.settle(options.warm_up);
     const int parts = options.duration > soak ? parts_of_a_soak : 1;
-    for (int part = 0; part < parts && !bench.engine().stopped(); ++part) {
-        const Step& step = bench.measure(options.duration / parts);
-        if (results.verdict.empty())
-            results.verdict =
-                step.invalid.empty() ? step.shortfall : "not measured: " + step.invalid;
-    }
+    for (int part = 0; part < parts && !bench.engine().stopped(); ++part)
+        bench.measure(options.duration / parts);
 }
 
-void ramp(const Options& options, Bench& bench, Results& results) {
-    Ramp search{options.first, options.most};
-    int spoilt = 0;
-    while (const auto calls = search.next()) {
-        bench.raise_to(*calls);
-        bench.settle(options.warm_up);
-        const Step& step = bench.measure(options.duration);
-        if (bench.engine().stopped()) {
-            results.verdict = "interrupted";
-            return;
-        }
-        if (!step.invalid.empty()) {
-            // Once may be bad luck of the machine.
-            if (++spoilt <= 2) continue;
-            results.verdict = fmt::format("no knee: at {} calls {}", *calls, step.invalid);
-            return;
-        }
-        spoilt = 0;
-        search.on_step(step.good());
-        // What was too much is still being worked off.
-        if (!step.good()) bench.raise_to(search.knee());
-    }
-    results.knee = search.knee();
-    results.knee_is_beyond = search.is_beyond();
-    if (search.knee() == 0)
-        results.verdict =
-            fmt::format("not even {} calls: {}", options.first, results.steps.back().shortfall);
-}
-
-void storm(const Options& options, Bench& bench, Results& results) {
+void storm(const Options& options, Bench& bench) {
     bench.engine().aim(phones_for(options), options.calls_per_second);
     bench.settle(std::max<Clock::duration>(options.warm_up, options.habits.longest_call));
-    const Step& step = bench.measure(options.duration);
-    results.verdict = step.invalid.empty() ? step.shortfall : "not measured: " + step.invalid;
+    bench.forget();
+    bench.measure(options.duration);
 }
 
-void churn(const Options& options, Bench& bench, Results& results) {
+void churn(const Options& options, Bench& bench) {
     Engine& engine = bench.engine();
     engine.aim(phones_for(options), options.calls_per_second);
     for (int part = 1; part <= parts_of_a_soak && !engine.stopped(); ++part) {
         const auto wanted = options.calls * static_cast<std::size_t>(part) / parts_of_a_soak;
-        const Step& step =
-            bench.measure(24h, [&engine, wanted] { return engine.placed() >= wanted; });
-        if (results.verdict.empty() && step.invalid.empty()) results.verdict = step.shortfall;
+        bench.measure(24h, [&engine, wanted] { return engine.placed() >= wanted; });
     }
+}
+
+/// One run with a server of its own. False: interrupted.
+template <class Play>
+bool run_once(const Job& job, bool reflector, int run, const Play& play) {
+    Bench bench{job, reflector, run};
+    play(job.options, bench);
+    return !bench.engine().stopped();
+}
+
+/// False: interrupted.
+bool search(const Job& job) {
+    const Options& options = job.options;
+    Results& results = job.results;
+    Bench bench{job, false, 0};
+    Ramp ramp{options.first, options.most};
+    int spoilt = 0;
+    while (const auto calls = ramp.next()) {
+        bench.raise_to(*calls);
+        bench.settle(options.warm_up);
+        const Step& step = bench.measure(options.duration);
+        if (bench.engine().stopped()) return false;
+        if (!step.invalid.empty()) {
+            // Once may be bad luck of the machine.
+            if (++spoilt <= 2) continue;
+            results.verdict = fmt::format("no knee: at {} calls {}", *calls, step.invalid);
+            return true;
+        }
+        spoilt = 0;
+        ramp.on_step(step.good());
+        // What was too much is still being worked off.
+        if (!step.good()) bench.raise_to(ramp.knee());
+    }
+    results.knee = ramp.knee();
+    results.knee_is_beyond = ramp.is_beyond();
+    if (ramp.knee() == 0)
+        results.verdict =
+            fmt::format("not even {} calls: {}", options.first, results.steps.back().shortfall);
+    return true;
+}
+
+/// Runs the end of a search again, each time with a new server. False: interrupted.
+bool check_knee(const Job& job) {
+    Results& results = job.results;
+    std::set<std::size_t> tried;
+    for (const Step& step : results.steps) {
+        if (step.invalid.empty()) tried.insert(step.figures.target);
+    }
+    KneeCheck check{{tried.begin(), tried.end()}, *results.knee};
+    while (const auto calls = check.next()) {
+        for (int run = 1; run <= job.options.repeat; ++run) {
+            const auto once = [calls](const Options& options, Bench& bench) {
+                bench.raise_to(*calls);
+                bench.settle(options.warm_up);
+                bench.measure(options.duration);
+            };
+            if (!run_once(job, false, run, once)) return false;
+        }
+        const auto last = repetitions(results).back();
+        if (last.measured().empty()) {
+            results.knee.reset();
+            results.verdict = fmt::format("no knee: at {} calls {}", *calls, last.verdict());
+            return true;
+        }
+        check.on_step(last.good());
+    }
+    results.knee = check.knee();
+    results.knee_is_beyond = check.is_beyond();
+    if (check.knee() == 0)
+        results.verdict = fmt::format(
+            "not even {} calls: {}", *tried.begin(), repetitions(results).back().verdict()
+        );
+    return true;
+}
+
+/// Why the server was not good; empty: it was.
+std::string verdict_of(const Results& results, Options::Mode mode) {
+    for (const Repetition& step : repetitions(results)) {
+        if (step.what != "server") continue;
+        // One part of a churn that we spoilt ourselves says nothing against the others.
+        if (mode == Options::Mode::churn && step.measured().empty()) continue;
+        if (auto verdict = step.verdict(); !verdict.empty()) return verdict;
+    }
+    return {};
+}
+
+/// False: interrupted.
+bool run_all(const Job& job) {
+    const Options& options = job.options;
+    Results& results = job.results;
+    Options same = options;
+    same.attach.reset();
+    same.mode = Options::Mode::calls;
+    const Job floor{same, job.script, results, job.observer, job.hook};
+    if (options.mode == Options::Mode::ramp) {
+        if (!search(job)) return false;
+        if (options.repeat > 1 && results.verdict.empty() && !check_knee(job)) return false;
+        same.calls = std::max<std::size_t>(1, results.knee.value_or(options.first));
+        for (int run = 1; options.reflector && run <= options.repeat; ++run) {
+            if (!run_once(floor, true, run, fixed)) return false;
+        }
+        return true;
+    }
+    if (options.mode != Options::Mode::calls) same.calls = options.first;
+    for (int run = 1; run <= options.repeat; ++run) {
+        const bool goes_on = options.mode == Options::Mode::calls ? run_once(job, false, run, fixed)
+                             : options.mode == Options::Mode::storm
+                                 ? run_once(job, false, run, storm)
+                                 : run_once(job, false, run, churn);
+        if (!goes_on) return false;
+        // In turns, so that whatever else the machine does meets both.
+        if (options.reflector && !run_once(floor, true, run, fixed)) return false;
+    }
+    results.verdict = verdict_of(results, options.mode);
+    return true;
 }
 
 }  // namespace
@@ -311,10 +457,23 @@ std::optional<std::size_t> Results::safe_calls() const noexcept {
 }
 
 std::optional<double> Results::multiple_of_floor() const noexcept {
-    double ours = 0;
-    double floor = 0;
-    for (const Step& step : steps)
-        (step.what == "reflector" ? floor : ours) = step.figures.cpu_ms_per_call_second();
+    const auto cost = [this](std::string_view what, std::optional<std::size_t> calls) {
+        std::vector<double> all;
+        double last = 0;
+        for (const Step& step : steps) {
+            if (step.what != what) continue;
+            last = step.figures.cpu_ms_per_call_second();
+            const bool of_these = !calls || step.figures.target == *calls;
+            if (of_these && step.invalid.empty()) all.push_back(last);
+        }
+        return all.empty() ? last : median(std::move(all));
+    };
+    const auto reflected = std::find_if(steps.rbegin(), steps.rend(), [](const Step& step) {
+        return step.what == "reflector";
+    });
+    if (reflected == steps.rend()) return std::nullopt;
+    const double ours = cost("server", reflected->figures.target);
+    const double floor = cost("reflector", std::nullopt);
     if (ours <= 0 || floor <= 0) return std::nullopt;
     return ours / floor;
 }
@@ -324,6 +483,8 @@ Results run_bench(Options options, BenchObserver& observer, const EngineHook& ho
     results.via = options.via;
     results.mode = name_of(options.mode);
     results.margin = options.margin;
+    results.repeat = options.repeat;
+    results.attached = options.attach.has_value();
     const auto cores = allowed_cores();
     if (cores.empty()) throw std::runtime_error{"the kernel does not tell which cores are ours"};
     results.cores = {options.core.value_or(cores.back())};
@@ -349,38 +510,7 @@ Results run_bench(Options options, BenchObserver& observer, const EngineHook& ho
 
     observer.on_phase("synthesising what the callers say");
     const Script script{options.habits};
-    {
-        Bench bench{options, script, results, observer, hook, false};
-        switch (options.mode) {
-            case Options::Mode::calls:
-                fixed(options, bench, results);
-                break;
-            case Options::Mode::ramp:
-                ramp(options, bench, results);
-                break;
-            case Options::Mode::storm:
-                storm(options, bench, results);
-                break;
-            case Options::Mode::churn:
-                churn(options, bench, results);
-                break;
-        }
-        if (bench.engine().stopped()) {
-            results.verdict = "interrupted";
-            return results;
-        }
-    }
-    if (options.reflector) {
-        Options same = options;
-        same.attach.reset();
-        same.mode = Options::Mode::calls;
-        if (options.mode != Options::Mode::calls)
-            same.calls = std::max<std::size_t>(1, results.knee.value_or(options.first));
-        Results floor = results;
-        Bench bench{same, script, floor, observer, hook, true};
-        fixed(same, bench, floor);
-        results.steps = std::move(floor.steps);
-    }
+    if (!run_all({options, script, results, observer, hook})) results.verdict = "interrupted";
     return results;
 }
 

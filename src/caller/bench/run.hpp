@@ -19,6 +19,9 @@ namespace oavc::caller::bench {
 /// One step of load and what became of it.
 struct Step {
     std::string what;  ///< "server", or "reflector"
+    int run{1};        ///< of `runs`; 0: of a search
+    int runs{1};
+    int part{1};  ///< of the run: soaks and churns have several
     Figures figures;
     std::string invalid;    ///< why nothing can be said; empty: it is valid
     std::string shortfall;  ///< what was not good; empty: all was
@@ -31,7 +34,9 @@ struct Results {
     std::string mode;
     std::vector<int> cores;         ///< the generator's
     std::vector<int> server_cores;  ///< empty: an attached server's
-    std::vector<Step> steps;        ///< in the order of measuring
+    int repeat{1};
+    bool attached{false};     ///< one process for all runs
+    std::vector<Step> steps;  ///< in the order of measuring
     std::optional<std::size_t> knee;
     bool knee_is_beyond{false};  ///< it is more; --most, or the limit of open files, was reached
     double margin{0};
@@ -39,7 +44,8 @@ struct Results {
 
     /// What an instance may admit: the knee less the margin.
     std::optional<std::size_t> safe_calls() const noexcept;
-    /// Server CPU per call-second as a multiple of the reflector's, of the last steps of both.
+    /// Server CPU per call-second as a multiple of the reflector's, medians of all measured steps
+    /// with as many calls; of a server that had none such: its last step.
     std::optional<double> multiple_of_floor() const noexcept;
 };
 

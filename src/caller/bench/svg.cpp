@@ -130,6 +130,7 @@ std::string to_svg(const Results& results) {
     double most_calls = 1;
     for (const Step& step : results.steps) {
         if (step.what != "server" || !step.invalid.empty()) continue;
+        if (results.mode == "ramp" && step.run > 0) continue;  // its points are the search's
         steps.push_back(&step);
         most_calls = std::max(most_calls, step.figures.mean_calls());
     }

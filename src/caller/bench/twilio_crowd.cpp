@@ -323,9 +323,10 @@ void TwilioCrowd::on_message(
             std::array<std::byte, 8000> ulaw;  // a second at once
             const auto size = base64::decode(order.text, ulaw);
             if (!size) return events.on_wrong_audio(call);
-            const auto before = phone.playback.stats().underruns;
-            phone.playback.put(std::span{ulaw}.first(*size), now);
-            underruns_ += phone.playback.stats().underruns - before;
+            // A buffer that ran dry since the last look must not go on as if it had not.
+            if (phone.playback.ran_dry(now)) play(call, now, events);
+            const auto gap = phone.playback.put(std::span{ulaw}.first(*size), now);
+            if (gap > Clock::duration{0}) events.on_underrun(call, gap);
             return;
         }
         case TwilioOrder::Kind::mark:

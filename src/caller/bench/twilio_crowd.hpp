@@ -45,9 +45,6 @@ public:
     void flush(TimePoint) noexcept override {}
     Stats stats() const noexcept override { return stats_; }
 
-    /// Of the playback buffers, over all calls: pauses within speech that the callers heard.
-    std::uint64_t underruns() const noexcept { return underruns_; }
-
 private:
     enum class State : std::uint8_t { idle, webhook, handshake, open };
 
@@ -116,7 +113,6 @@ private:
     std::vector<char> incoming_;
     std::vector<char> outgoing_;
     std::uint32_t mask_{0x9E3779B9};
-    std::uint64_t underruns_{0};
     Stats stats_;
 };
 

@@ -86,6 +86,7 @@ struct Ears final : CrowdEvents {
         at.push_back(audio.at);
     }
     void on_wrong_audio(CallIndex) override { ++wrong; }
+    void on_underrun(CallIndex, Clock::duration) override {}
     void on_over(CallIndex, TimePoint, Ending, std::string_view) override {}
 
     template <class Enough>

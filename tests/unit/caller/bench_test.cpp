@@ -22,6 +22,7 @@ namespace {
 
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::Not;
 
 std::vector<media::Sample> tone(milliseconds length) {
     std::vector<media::Sample> samples(static_cast<std::size_t>(length.count()) * 8);
@@ -356,6 +357,11 @@ TEST(BenchFigures, FallShortOfWhatIsAskedForOneReasonAtATime) {
     EXPECT_THAT(shortfall(figures, {}), HasSubstr("replies after"));
     figures.deviation.add(6ms);
     EXPECT_THAT(shortfall(figures, {}), HasSubstr("jitter 6.0 ms"));
+    figures.underruns = 2;
+    figures.longest_underrun = 33ms;
+    EXPECT_THAT(
+        shortfall(figures, {}), HasSubstr("2 gaps in the callers' ears, the longest of 33")
+    );
     figures.lost = 1;
     EXPECT_THAT(shortfall(figures, {}), HasSubstr("1 packets lost"));
     figures.refused = 4;
@@ -386,6 +392,8 @@ TEST(BenchFigures, DivideTheServersCpuByTheTimeOfItsCalls) {
     EXPECT_DOUBLE_EQ(figures.cpu_ms_per_call_second(), 0.5);
     EXPECT_DOUBLE_EQ(figures.cpu_share(), 0.25);
     EXPECT_EQ(figures.bytes_per_call(), 100'000u);
+    figures.memory_is_of_calls = false;
+    EXPECT_EQ(figures.bytes_per_call(), 0u);
 }
 
 // --- What people write and read
@@ -419,6 +427,28 @@ TEST(BenchOptions, AreReadAsTheHelpSays) {
     EXPECT_EQ(o.server_cores, (std::vector<int>{0, 2}));
     EXPECT_EQ(o.settings, std::vector<std::string>{"vad.engine=webrtc"});
     EXPECT_TRUE(o.reflector);
+}
+
+TEST(BenchOptions, TakeAFileToCalibrateOrNone) {
+    EXPECT_FALSE(parse({}).options.calibrate);
+    for (const auto& arguments : std::vector<std::vector<std::string_view>>{
+             {"--calibrate"}, {"--calibrate", "--repeat", "3"}, {"--repeat", "3", "--calibrate"}}) {
+        const auto parsed = parse(arguments);
+        EXPECT_THAT(parsed.error, IsEmpty());
+        EXPECT_TRUE(parsed.options.calibrate);
+        EXPECT_THAT(parsed.options.calibrate_file, IsEmpty());
+    }
+    for (const auto& arguments : std::vector<std::vector<std::string_view>>{
+             {"--calibrate", "oavc.ini", "--repeat", "3"},
+             {"--repeat", "3", "--calibrate=oavc.ini"}}) {
+        const auto parsed = parse(arguments);
+        EXPECT_THAT(parsed.error, IsEmpty());
+        EXPECT_TRUE(parsed.options.calibrate);
+        EXPECT_EQ(parsed.options.calibrate_file, "oavc.ini");
+        EXPECT_EQ(parsed.options.repeat, 3);
+    }
+    EXPECT_THAT(parse({"--repeat", "0"}).error, HasSubstr("from 1"));
+    EXPECT_THAT(parse({"--repeat"}).error, HasSubstr("from 1"));
 }
 
 TEST(BenchOptions, SayWhatTheyWantInstead) {
@@ -469,6 +499,7 @@ Results results_of_three_steps() {
     for (const std::size_t calls : {100u, 200u, 400u}) {
         Step step;
         step.what = "server";
+        step.run = 0;
         step.figures.target = calls;
         step.figures.window = 10s;
         step.figures.call_seconds = static_cast<double>(calls) * 10;
@@ -493,6 +524,7 @@ TEST(BenchReport, TellsTheKneeTheSafeLimitAndTheMultipleOfTheFloor) {
     EXPECT_THAT(text, HasSubstr("The knee: 200 calls"));
     EXPECT_THAT(text, HasSubstr("max_calls = 160"));
     EXPECT_THAT(text, HasSubstr("2.00 times"));
+    EXPECT_THAT(text, Not(HasSubstr("Medians")));
     EXPECT_THAT(table_line(results.steps[2]), HasSubstr("12 packets lost"));
     const auto json = to_json(results);
     EXPECT_THAT(json, HasSubstr("\"knee\":200"));

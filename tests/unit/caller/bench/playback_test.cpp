@@ -12,8 +12,8 @@ constexpr TimePoint t0 = TimePoint{} + 1h;
 
 class PlaybackTest : public ::testing::Test {
 protected:
-    void put(std::size_t bytes, TimePoint now) {
-        playback_.put(std::vector<std::byte>(bytes, std::byte{1}), now);
+    Clock::duration put(std::size_t bytes, TimePoint now) {
+        return playback_.put(std::vector<std::byte>(bytes, std::byte{1}), now);
     }
     void advance(TimePoint now) {
         playback_.advance(
@@ -72,21 +72,31 @@ TEST_F(PlaybackTest, AClearDropsTheAudioAndGivesBackTheMarks) {
     advance(t0 + 21ms);
     EXPECT_EQ(heard_, 160u);
     EXPECT_EQ(marks_, (std::vector<std::string>{"a", "b"}));
-    put(160, t0 + 30ms);
+    EXPECT_EQ(put(160, t0 + 30ms), 0ms) << "silence by order is no gap";
     advance(t0 + 50ms);
     EXPECT_EQ(heard_, 320u);
-    EXPECT_EQ(playback_.stats().underruns, 0u) << "silence by order is no gap";
 }
 
-TEST_F(PlaybackTest, CountsWhenItRanDryWithinSpeech) {
-    put(160, t0);
-    advance(t0 + 20ms);
-    put(160, t0 + 33ms);
-    EXPECT_EQ(playback_.stats().underruns, 1u);
-    EXPECT_EQ(playback_.stats().longest_gap, 13ms);
+TEST_F(PlaybackTest, TellsTheGapWhenItRanDryWithinSpeech) {
+    EXPECT_EQ(put(160, t0), 0ms) << "the beginning";
+    EXPECT_EQ(put(160, t0 + 10ms), 0ms) << "in time";
+    advance(t0 + 40ms);
+    EXPECT_EQ(put(160, t0 + 40ms), 0ms) << "just in time";
     advance(t0 + 60ms);
-    put(160, t0 + 5s);
-    EXPECT_EQ(playback_.stats().underruns, 1u) << "a long one is a pause";
+    EXPECT_EQ(put(160, t0 + 73ms), 13ms);
+    advance(t0 + 100ms);
+    EXPECT_EQ(put(160, t0 + 5s), 0ms) << "a long one is a pause";
+}
+
+TEST_F(PlaybackTest, SaysThatItRanDryBeforeAnybodyLooked) {
+    put(160, t0);
+    EXPECT_FALSE(playback_.ran_dry(t0 + 20ms));
+    EXPECT_TRUE(playback_.ran_dry(t0 + 25ms));
+    advance(t0 + 25ms);
+    EXPECT_FALSE(playback_.ran_dry(t0 + 25ms));
+    EXPECT_EQ(put(160, t0 + 25ms), 5ms);
+    advance(t0 + 40ms);
+    EXPECT_EQ(last_, t0 + 25ms) << "what came late sounds late";
 }
 
 TEST_F(PlaybackTest, IsBounded) {

@@ -53,6 +53,7 @@ struct Events final : CrowdEvents {
     void on_answered(CallIndex, TimePoint) override { ++answered; }
     void on_heard(CallIndex, const Heard& audio) override { heard += audio.ulaw.size(); }
     void on_wrong_audio(CallIndex) override { ++wrong; }
+    void on_underrun(CallIndex, Clock::duration) override {}
     void on_over(CallIndex, TimePoint, Ending how, std::string_view why) override {
         over.push_back(how);
         reason = why;
