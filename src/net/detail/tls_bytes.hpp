@@ -15,8 +15,9 @@
 
 namespace oavc::net::detail {
 
-/// A TLS connection's bytes. Operations are never cancelled, as TLS is unusable after that: a
-/// reader that is cancelled stops waiting, and what then comes is there for the next one.
+/// A TLS connection's bytes. Operations are never cancelled, as Asio promises nothing of a TLS
+/// stream after that (a read may also have to write, and half a record is none): a reader that is
+/// cancelled stops waiting, and what then comes is there for the next one.
 class TlsBytes : public ByteStream<boost::asio::ssl::stream<boost::asio::ip::tcp::socket>> {
 public:
     using Tls = boost::asio::ssl::stream<boost::asio::ip::tcp::socket>;
