@@ -7,6 +7,7 @@
 #include "net/websocket.hpp"
 #include "services/detail/stream_error.hpp"
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include <algorithm>
@@ -68,6 +69,7 @@ asio::awaitable<void> WarmSupply<C>::State::supply(std::shared_ptr<State> self) 
     using namespace asio::experimental::awaitable_operators;
     Clock::duration wait = first_wait;
     for (;;) {
+        const bool asked_for = self->taking;
         auto connection = co_await self->connect(self->shard);
         const auto cancelled = co_await asio::this_coro::cancellation_state;
         if (cancelled.cancelled() != asio::cancellation_type::none) co_return;
@@ -82,7 +84,8 @@ asio::awaitable<void> WarmSupply<C>::State::supply(std::shared_ptr<State> self) 
                 continue;
             }
             if (Clock::now() - opened > longest_wait) wait = first_wait;
-        } else if (self->taking) {
+        } else if (self->taking && (asked_for || connection.error() == asio::error::timed_out)) {
+            // A refusal from before somebody took is no answer to him: the server may be back.
             self->error = service_error(connection.error());
             self->taking = false;
             self->answered.notify();
