@@ -9,7 +9,7 @@ import unittest
 
 from support import ROOT, main, need, oavc, run, skip
 
-need("cpack", "dpkg-deb", "dpkg-shlibdeps", "systemd-analyze")
+need("cpack", "dpkg-deb", "dpkg-shlibdeps", "file", "systemd-analyze")
 FOLDER = ROOT / "deploy/debian"
 TEMPORARY = tempfile.TemporaryDirectory()
 
