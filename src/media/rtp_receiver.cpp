@@ -3,6 +3,7 @@
 #include "media/wrap.hpp"
 
 #include <algorithm>
+#include <new>
 
 namespace oavc::media {
 namespace {
@@ -200,14 +201,17 @@ void RtpReceiver::note_passed(const Packet& packet, RtpSink& sink) noexcept {
 
 bool RtpReceiver::is_held(std::int64_t sequence) const noexcept {
     if (held_count_ == 0) return false;
-    return std::ranges::any_of(held_, [sequence](const Held& held) {
+    return std::ranges::any_of(held(), [sequence](const Held& held) {
         return held.used && held.packet.sequence == sequence;
     });
 }
 
 bool RtpReceiver::hold(const Packet& packet) noexcept {
     if (held_count_ == max_held || packet.payload.size() > max_held_payload) return false;
-    const auto free = std::ranges::find(held_, false, &Held::used);
+    // Most calls never need it.
+    if (!held_) held_.reset(new (std::nothrow) Held[max_held]);
+    if (!held_) return false;
+    const auto free = std::ranges::find(held(), false, &Held::used);
     free->used = true;
     free->packet = packet;
     std::ranges::copy(packet.payload, free->bytes.begin());
@@ -219,7 +223,7 @@ bool RtpReceiver::hold(const Packet& packet) noexcept {
 RtpReceiver::Held* RtpReceiver::lowest_held() noexcept {
     if (held_count_ == 0) return nullptr;
     Held* lowest = nullptr;
-    for (Held& held : held_) {
+    for (Held& held : held()) {
         if (!held.used) continue;
         if (lowest == nullptr || held.packet.sequence < lowest->packet.sequence) lowest = &held;
     }
@@ -232,7 +236,7 @@ void RtpReceiver::release(TimePoint now, RtpSink& sink) noexcept {
     while (Held* lowest = lowest_held()) {
         if (lowest->packet.sequence != next_sequence_ && held_count_ < config_.reorder_packets) {
             auto waiting_since = lowest->packet.arrived;
-            for (const Held& held : held_) {
+            for (const Held& held : held()) {
                 if (held.used) waiting_since = std::min(waiting_since, held.packet.arrived);
             }
             if (now - waiting_since < config_.reorder_wait) return;

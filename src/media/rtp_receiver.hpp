@@ -13,6 +13,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 
@@ -118,7 +119,7 @@ struct RtpReceiverConfig {
 /// (RFC 2198), mixers' CSRCs.
 ///
 /// Owner: the transport. Thread: the call's shard. Allocates in the constructor and reconfigure
-/// only (G.722, Opus), about 13 KiB, 30 more for Opus.
+/// (G.722, Opus: 30 KiB), and once, 11 KiB, when a packet comes out of order for the first time.
 class RtpReceiver {
 public:
     struct Stats {
@@ -206,6 +207,7 @@ private:
     bool accepts_source(const RtpPacketView& packet, Kind kind, TimePoint now) const noexcept;
     void begin_source(const RtpPacketView& packet, TimePoint now, RtpSink& sink) noexcept;
     void note_passed(const Packet& packet, RtpSink& sink) noexcept;
+    std::span<Held> held() const noexcept { return {held_.get(), held_ ? max_held : 0}; }
     bool is_held(std::int64_t sequence) const noexcept;
     bool hold(const Packet& packet) noexcept;
     Held* lowest_held() noexcept;
@@ -253,7 +255,7 @@ private:
     std::uint32_t jitter_{0};  ///< timestamp units times 16
     RtpClockRate jitter_clock_{8'000};
     std::optional<TimePoint> last_packet_;
-    std::array<Held, max_held> held_{};
+    std::unique_ptr<Held[]> held_;  ///< max_held of them; null: none was ever needed
     std::size_t held_count_{0};
 
     // The timeline, by timestamp.

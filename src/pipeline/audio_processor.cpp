@@ -1,5 +1,6 @@
 #include "pipeline/audio_processor.hpp"
 
+#include "base/assert.hpp"
 #include "media/level.hpp"
 
 #include <algorithm>
@@ -21,12 +22,23 @@ AudioProcessor::AudioProcessor(
       stt_rate_{recogniser_rate},
       pre_roll_{config.pre_roll},
       output_{std::move(to_recogniser)},
-      history_(history_frames * input.samples_per_frame()),
-      stt_buffer_(to_stt_.max_output(input.samples_per_frame())) {
+      history_form_{input.rate},
+      history_(history_frames * history_form_.bytes(input.samples_per_frame())) {
+    if (input.rate != recogniser_rate) {
+        stt_buffer_.resize(to_stt_.max_output(input.samples_per_frame()));
+    }
     // A resampler's frames vary by a sample; the engine wants exactly 20 ms, so one is kept over.
-    vad_buffer_.reserve(
-        samples_in(frame_time, vad_->input_rate()) + to_vad_.max_output(input.samples_per_frame())
-    );
+    if (input.rate != vad_->input_rate()) {
+        vad_buffer_.reserve(
+            samples_in(frame_time, vad_->input_rate()) +
+            to_vad_.max_output(input.samples_per_frame())
+        );
+    }
+}
+
+std::span<std::byte> AudioProcessor::place(std::size_t index) noexcept {
+    const auto size = history_form_.bytes(input_.samples_per_frame());
+    return std::span{history_}.subspan(index * size, size);
 }
 
 TimePoint AudioProcessor::time_of(media::SamplePosition position, TimePoint arrived)
@@ -39,11 +51,8 @@ AudioProcessor::Heard AudioProcessor::on_frame(media::FrameView frame, TimePoint
     Heard heard;
     heard.volume = media::volume(frame.samples);
 
-    std::copy_n(
-        frame.samples.begin(),
-        std::min(frame.samples.size(), input_.samples_per_frame()),
-        history_.begin() + static_cast<std::ptrdiff_t>(history_next_ * input_.samples_per_frame())
-    );
+    OAVC_ASSERT(frame.samples.size() == input_.samples_per_frame());
+    history_form_.pack(frame.samples, place(history_next_));
     history_next_ = (history_next_ + 1) % history_frames;
     history_size_ = std::min(history_size_ + 1, history_frames);
     last_arrived_ = arrived;
@@ -83,10 +92,13 @@ void AudioProcessor::open(TimePoint onset) noexcept {
     const auto since = std::max(last_arrived_ - onset, Clock::duration{0}) + pre_roll_;
     const auto wanted = static_cast<std::size_t>(since / input_.ptime) + 1;
     const auto count = std::min(wanted, history_size_);
-    const auto size = input_.samples_per_frame();
+    std::array<media::Sample, media::max_frame_samples> buffer;
+    const auto frame = std::span{buffer}.first(input_.samples_per_frame());
     for (std::size_t back = count; back > 0; --back) {
-        const auto index = (history_next_ + history_frames - back) % history_frames;
-        send({media::Samples{history_}.subspan(index * size, size), input_.rate});
+        history_form_.unpack(
+            place((history_next_ + history_frames - back) % history_frames), frame
+        );
+        send({frame, input_.rate});
     }
     open_ = true;
 }
@@ -94,6 +106,7 @@ void AudioProcessor::open(TimePoint onset) noexcept {
 void AudioProcessor::close() noexcept {
     if (!open_) return;
     open_ = false;
+    if (stt_rate_ == input_.rate) return;
     const auto size = to_stt_.flush(std::span{stt_buffer_});
     if (size > 0) output_({media::Samples{stt_buffer_}.first(size), stt_rate_});
 }
@@ -104,6 +117,10 @@ void AudioProcessor::drop() noexcept {
 }
 
 void AudioProcessor::send(media::FrameView frame) noexcept {
+    if (stt_rate_ == input_.rate) {
+        output_(frame);
+        return;
+    }
     const auto size = to_stt_.process(frame.samples, std::span{stt_buffer_});
     if (size > 0) output_({media::Samples{stt_buffer_}.first(size), stt_rate_});
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "base/time.hpp"
+#include "media/compact_pcm.hpp"
 #include "media/frame.hpp"
 #include "media/resampler.hpp"
 #include "media/vad.hpp"
@@ -12,6 +13,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <vector>
 
 namespace oavc::pipeline {
@@ -53,6 +55,8 @@ public:
 
 private:
     void send(media::FrameView frame) noexcept;
+    /// The history's `index`th place.
+    std::span<std::byte> place(std::size_t index) noexcept;
     /// 20 ms at the engine's rate.
     void judge(media::Samples samples, TimePoint arrived, Heard& heard) noexcept;
     /// Arrival time of a position in the detector's sample time.
@@ -69,7 +73,8 @@ private:
     SampleRate stt_rate_;
     milliseconds pre_roll_;
     Output output_;
-    std::vector<media::Sample> history_;  ///< ring of history_frames frames
+    media::CompactPcm history_form_;
+    std::vector<std::byte> history_;  ///< ring of history_frames frames
     std::size_t history_size_{0};
     std::size_t history_next_{0};
     std::vector<media::Sample> vad_buffer_;

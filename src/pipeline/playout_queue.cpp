@@ -1,11 +1,19 @@
 #include "pipeline/playout_queue.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace oavc::pipeline {
 
+namespace {
+
+/// Chunks smaller than this are joined: some voices give 10 ms at a time.
+constexpr milliseconds usual_piece{200};
+
+}  // namespace
+
 void PlayoutQueue::begin() {
-    buffer_.clear();
+    pieces_.clear();
     sentences_.clear();
     base_ = 0;
     taken_ = 0;
@@ -18,26 +26,58 @@ void PlayoutQueue::begin_sentence(std::string text) {
 }
 
 void PlayoutQueue::append(media::Samples samples) {
-    const auto kept = samples_in(history, format_.rate);
-    const auto played = static_cast<std::size_t>(taken_ - base_);
-    if (played > 2 * kept) {  // in large steps, so that the copy is rare
-        const auto drop = played - kept;
-        buffer_.erase(buffer_.begin(), buffer_.begin() + static_cast<std::ptrdiff_t>(drop));
-        base_ += drop;
+    if (samples.empty()) return;
+    forget_played();
+    const auto usual = samples_in(usual_piece, format_.rate);
+    const bool joins = !pieces_.empty() && !pieces_.back().owner &&
+                       pieces_.back().own.size() + samples.size() <= usual;
+    if (!joins) {
+        pieces_.push_back({{}, nullptr, {}, appended_});
+        pieces_.back().own.reserve(std::max(usual, samples.size()));
     }
-    buffer_.insert(buffer_.end(), samples.begin(), samples.end());
-    appended_ += samples.size();
+    auto& piece = pieces_.back();
+    piece.own.insert(piece.own.end(), samples.begin(), samples.end());
+    piece.samples = piece.own;
+    appended(samples.size());
+}
+
+void PlayoutQueue::append(media::Samples samples, std::shared_ptr<const void> owner) {
+    if (samples.empty()) return;
+    forget_played();
+    pieces_.push_back({{}, std::move(owner), samples, appended_});
+    appended(samples.size());
+}
+
+void PlayoutQueue::appended(std::size_t samples) {
+    appended_ += samples;
+    pieces_.back().end = appended_;
     if (!sentences_.empty()) sentences_.back().end = appended_;
+}
+
+/// What can be taken back stays.
+void PlayoutQueue::forget_played() {
+    const std::uint64_t kept = samples_in(history, format_.rate);
+    const auto first = std::ranges::find_if(pieces_, [&](const Piece& piece) {
+        return piece.end + kept > taken_;
+    });
+    if (first == pieces_.begin()) return;
+    base_ = std::prev(first)->end;
+    pieces_.erase(pieces_.begin(), first);
 }
 
 bool PlayoutQueue::take_frame(std::span<media::Sample> frame) noexcept {
     const auto available = static_cast<std::size_t>(appended_ - taken_);
     if (available == 0 || (available < frame.size() && !finished_)) return false;
-    const auto count = std::min(available, frame.size());
-    const auto first = buffer_.begin() + static_cast<std::ptrdiff_t>(taken_ - base_);
-    std::copy_n(first, count, frame.begin());
-    std::fill(frame.begin() + static_cast<std::ptrdiff_t>(count), frame.end(), media::Sample{0});
-    taken_ += count;
+    auto piece = std::ranges::upper_bound(pieces_, taken_, {}, &Piece::end);
+    while (!frame.empty() && piece != pieces_.end()) {
+        const auto rest = piece->samples.last(static_cast<std::size_t>(piece->end - taken_));
+        const auto part = rest.first(std::min(rest.size(), frame.size()));
+        std::ranges::copy(part, frame.begin());
+        taken_ += part.size();
+        frame = frame.subspan(part.size());
+        ++piece;
+    }
+    std::ranges::fill(frame, media::Sample{0});
     return true;
 }
 
@@ -73,7 +113,7 @@ std::string PlayoutQueue::heard_text(milliseconds unheard) const {
 
 void PlayoutQueue::release() noexcept {
     begin();
-    buffer_.shrink_to_fit();
+    pieces_.shrink_to_fit();
 }
 
 std::string_view spoken_part(std::string_view text, double share) noexcept {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,11 @@ public:
 
     /// The audio appended from here on speaks `text`.
     void begin_sentence(std::string text);
+    /// Copied.
     void append(media::Samples samples);
+    /// Shared: `samples` live as long as `owner`, which lives until they were played. What many
+    /// callers hear is in memory once.
+    void append(media::Samples samples, std::shared_ptr<const void> owner);
     /// No more audio comes: the last partial frame is filled up with silence.
     void finish() noexcept { finished_ = true; }
 
@@ -60,8 +65,19 @@ private:
         std::uint64_t end;
     };
 
+    /// A stretch of audio, ours or somebody's.
+    struct Piece {
+        std::vector<media::Sample> own;     ///< empty: shared
+        std::shared_ptr<const void> owner;  ///< null: own
+        media::Samples samples;
+        std::uint64_t end;  ///< position behind its last sample
+    };
+
+    void forget_played();
+    void appended(std::size_t samples);
+
     media::AudioFormat format_;
-    std::vector<media::Sample> buffer_;  ///< begins at sample `base_`
+    std::vector<Piece> pieces_;  ///< in order; the first begins at sample `base_`
     std::uint64_t base_{0};
     std::uint64_t taken_{0};
     std::uint64_t appended_{0};

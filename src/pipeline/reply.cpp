@@ -1,5 +1,6 @@
 #include "pipeline/reply.hpp"
 
+#include "base/assert.hpp"
 #include "media/level.hpp"
 #include "pipeline/sentence_aggregator.hpp"
 #include "services/errors.hpp"
@@ -133,8 +134,9 @@ asio::awaitable<bool> Reply::speak_sentence(std::string text) {
     context_.owner.on_speaking(*this, text);
     context_.playout.begin_sentence(text);
     if (auto audio = kept(text)) {
-        const bool played = co_await play_kept(std::move(audio));
-        co_return played;
+        play_kept(std::move(audio));
+        const bool wanted = co_await room();
+        co_return wanted;
     }
     if (context_.tts == nullptr) {
         context_.owner.on_failed(*this);
@@ -154,7 +156,8 @@ asio::awaitable<bool> Reply::speak_sentence(std::string text) {
         }
         voice_ = voice->served();
         asked.on_first("first_audio", *voice_, context_.voice);
-        const bool wanted = co_await add_audio(chunk->samples, chunk->rate);
+        add_audio(chunk->samples, chunk->rate);
+        const bool wanted = co_await room();
         if (!wanted) co_return false;
     }
     end_sentence();
@@ -168,25 +171,18 @@ std::shared_ptr<const services::TtsChunk> Reply::kept(std::string_view text) {
     return context_.tts->kept(text, context_.rate);
 }
 
-/// In pieces like a voice's.
-asio::awaitable<bool> Reply::play_kept(std::shared_ptr<const services::TtsChunk> audio) {
-    constexpr milliseconds piece{200};
-    const auto step = samples_in(piece, audio->rate);
+/// It is at the queue's rate, and shared with every other call that says it.
+void Reply::play_kept(std::shared_ptr<const services::TtsChunk> audio) {
+    OAVC_ASSERT(audio->rate == context_.rate);
     voice_ = services::Served{.provider = "cached"};
     auto asked = context_.telemetry.ask_voice();
     asked.on_first("first_audio", *voice_, context_.voice);
-    for (media::Samples rest{audio->samples}; !rest.empty();) {
-        const auto part = rest.first(std::min(step, rest.size()));
-        rest = rest.subspan(part.size());
-        const bool wanted = co_await add_audio(part, audio->rate);
-        if (!wanted) co_return false;
-    }
-    end_sentence();
-    co_return true;
+    context_.owner.on_audio(*this);
+    const auto samples = without_lead(audio->samples);
+    context_.playout.append(samples, std::move(audio));
 }
 
-/// As soon as there is room.
-asio::awaitable<bool> Reply::add_audio(media::Samples samples, SampleRate rate) {
+void Reply::add_audio(media::Samples samples, SampleRate rate) {
     context_.owner.on_audio(*this);
     resampled_.clear();
     if (!resampler_ || resampler_->input_rate() != rate) {
@@ -194,7 +190,11 @@ asio::awaitable<bool> Reply::add_audio(media::Samples samples, SampleRate rate) 
         resampler_.emplace(rate, context_.rate);
     }
     resampler_->process(samples, resampled_);
-    append_audio(resampled_);
+    context_.playout.append(without_lead(resampled_));
+}
+
+/// Waits until the voice may go on. False: the reply is over.
+asio::awaitable<bool> Reply::room() {
     while (context_.playout.queued() > PlayoutQueue::high_water) {
         co_await room_.wait();
         if (dead_) co_return false;
@@ -205,23 +205,19 @@ asio::awaitable<bool> Reply::add_audio(media::Samples samples, SampleRate rate) 
 void Reply::end_sentence() {
     resampled_.clear();
     if (resampler_) resampler_->flush(resampled_);
-    append_audio(resampled_);
+    context_.playout.append(without_lead(resampled_));
 }
 
 /// A voice's silence before its first sound is latency that the caller hears: it is cut.
-void Reply::append_audio(media::Samples samples) {
-    if (!lead_trimmed_) {
-        const auto step = samples_in(kept_lead, context_.rate);
-        std::size_t silent = 0;
-        while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step))
-        ) {
-            silent += step;
-        }
-        lead_trimmed_ = silent + step <= samples.size();
-        samples = samples.subspan(silent > step ? silent - step : 0);
-        if (!lead_trimmed_) return;
-    }
-    context_.playout.append(samples);
+media::Samples Reply::without_lead(media::Samples samples) {
+    if (lead_trimmed_) return samples;
+    const auto step = samples_in(kept_lead, context_.rate);
+    std::size_t silent = 0;
+    while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step)))
+        silent += step;
+    lead_trimmed_ = silent + step <= samples.size();
+    if (!lead_trimmed_) return {};
+    return samples.subspan(silent > step ? silent - step : 0);
 }
 
 }  // namespace oavc::pipeline

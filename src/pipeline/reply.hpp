@@ -91,11 +91,12 @@ private:
     asio::awaitable<void> speak();
     asio::awaitable<bool> speak_sentence(std::string text);
     std::shared_ptr<const services::TtsChunk> kept(std::string_view text);
-    asio::awaitable<bool> play_kept(std::shared_ptr<const services::TtsChunk> audio);
-    asio::awaitable<bool> add_audio(media::Samples samples, SampleRate rate);
+    void play_kept(std::shared_ptr<const services::TtsChunk> audio);
+    void add_audio(media::Samples samples, SampleRate rate);
+    asio::awaitable<bool> room();
     void send_sentence(std::string text);
     void end_sentence();
-    void append_audio(media::Samples samples);
+    media::Samples without_lead(media::Samples samples);
 
     const Generation generation_;
     const ReplyContext context_;

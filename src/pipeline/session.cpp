@@ -181,16 +181,18 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     AudioProcessor::Output to_stt = [this](media::FrameView frame) {
         if (stt_) stt_->push(frame);
     };
+    const auto rate = transport_->format().rate;
+    const auto& recogniser = context_.services.stt.capabilities();
     audio_ = std::make_unique<AudioProcessor>(
         transport_->format(),
-        context_.services.vad.make(transport_->format().rate),
+        context_.services.vad.make(rate),
         context_.config.vad,
-        context_.services.stt.capabilities().input_rate,
+        recogniser.any_rate ? rate : recogniser.input_rate,
         std::move(to_stt)
     );
     const auto now = context_.now();
     if (context_.agent.record && context_.services.recordings != nullptr) {
-        recorder_ = context_.services.recordings->begin(id_, transport_->format().rate, now);
+        recorder_ = context_.services.recordings->begin(id_, rate, now);
     }
     machine_.emplace(context_.config.turns, context_.config.interruption, now);
     log_.info("call answered", log::kv("setup_ms", now - began_));

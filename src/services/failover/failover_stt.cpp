@@ -7,11 +7,13 @@
 #include "media/resampler.hpp"
 #include "services/errors.hpp"
 #include "services/failover/detail/choice.hpp"
+#include "services/failover/detail/kept_speech.hpp"
 #include "services/failover/detail/open_first.hpp"
 
 #include <boost/system/system_error.hpp>
 
 #include <algorithm>
+#include <array>
 #include <deque>
 #include <optional>
 
@@ -21,8 +23,6 @@ namespace {
 
 /// Longer utterances are cut by the turn machine anyway.
 constexpr milliseconds longest_kept{30'000};
-/// Room that an utterance gets at once; a longer one gets more.
-constexpr milliseconds usual_utterance{2'000};
 /// Replayed at once: every recogniser takes so much. What is longer follows at `replay_speed`, so
 /// that no bounded queue of a recogniser overflows.
 constexpr milliseconds replay_burst{5'000};
@@ -51,7 +51,7 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     /// said is there: then two wait.
     struct Utterance {
         UtteranceId id;
-        std::vector<media::Sample> audio;  ///< so far, for whoever has to hear it anew
+        std::optional<KeptSpeech> audio;  ///< so far; nothing before its first frame
         bool ended{false};
         bool hopeless{false};  ///< everybody failed it: its final will be empty
         Choice::Asked asked;
@@ -64,9 +64,10 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     /// An inner stream: one candidate's, from before it is open until it fails.
     struct Line {
         std::size_t index{0};
+        SampleRate rate{wideband};          ///< that the recogniser wants
         std::unique_ptr<SttStream> stream;  ///< null: being opened
         std::unique_ptr<async::Background> task;
-        std::optional<media::Resampler> resampler;
+        std::optional<media::Resampler> resampler;  ///< to that, from the rate of the line
         std::vector<media::Sample> resampled;
         std::shared_ptr<Utterance> feeding;  ///< begun, and not ended yet
         bool caught_up{false};               ///< it has all audio of that: more goes on as it comes
@@ -90,7 +91,6 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
           candidates{from},
           config{with},
           options{std::move(asked)},
-          rate{from.front().service->capabilities().input_rate},
           choice{providers_of(from), with.breaker.open_for},
           changed{on.executor()} {}
 
@@ -100,20 +100,20 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         if (waiting.size() >= most_waiting) forget(waiting.front());
         open = std::make_shared<Utterance>();
         open->id = id;
-        open->audio.reserve(samples_in(usual_utterance, rate));
         waiting.push_back(open);
         serve(open, Clock::now());
     }
 
     void push(media::FrameView frame) {
         if (!open) return;
-        auto& audio = open->audio;
-        const auto room = samples_in(longest_kept, rate) - audio.size();
-        const auto kept = frame.samples.first(std::min(room, frame.samples.size()));
-        audio.insert(audio.end(), kept.begin(), kept.end());
+        if (!open->audio) open->audio.emplace(frame.rate);
+        auto& audio = *open->audio;
+        OAVC_ASSERT(frame.rate == audio.rate());
+        const auto room = samples_in(longest_kept, audio.rate()) - audio.size();
+        audio.append(frame.samples.first(std::min(room, frame.samples.size())));
         const auto& line = open->line;
         if (line && line->feeding == open && line->caught_up) {
-            give(*line, frame.samples);
+            give(*line, frame);
             open->given = audio.size();
         }
     }
@@ -211,8 +211,7 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         auto line = std::make_shared<Line>();
         line->index = index;
         line->stream = std::move(stream);
-        const auto wanted = candidates[index].service->capabilities().input_rate;
-        if (wanted != rate) line->resampler.emplace(rate, wanted);
+        line->rate = candidates[index].service->capabilities().input_rate;
         line->task = std::make_unique<async::Background>(
             shard.executor(), [](std::exception_ptr) {}  // read() catches
         );
@@ -260,7 +259,7 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     void replay(const std::shared_ptr<Line>& line) {
         line->stream->begin(line->feeding->id);
         if (line->resampler) line->resampler->reset();
-        if (!give_more(*line, samples_in(replay_burst, rate))) {
+        if (!give_more(*line, replay_burst)) {
             line->task->spawn(replay_rest(shared_from_this(), line, line->feeding));
         }
     }
@@ -271,45 +270,47 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
         for (;;) {
             const bool go_on = co_await async::sleep_for(replay_step / replay_speed);
             if (!go_on || line->dropped || line->feeding != of) co_return;
-            if (self->give_more(*line, samples_in(replay_step, self->rate))) co_return;
+            if (self->give_more(*line, replay_step)) co_return;
         }
     }
 
-    /// Gives the line up to `samples` of what it has not heard yet. True: that was all.
-    bool give_more(Line& line, std::size_t samples) {
+    /// Gives the line up to `length` of what it has not heard yet. True: that was all.
+    bool give_more(Line& line, milliseconds length) {
         const auto utterance = line.feeding;
         const auto& audio = utterance->audio;
-        const auto piece = samples_in(frame_time, rate);
-        while (samples >= piece && utterance->given < audio.size()) {
-            const auto count = std::min(piece, audio.size() - utterance->given);
-            give(line, media::Samples{audio}.subspan(utterance->given, count));
+        const auto known = audio ? audio->size() : 0;
+        for (; length >= frame_time && utterance->given < known; length -= frame_time) {
+            std::array<media::Sample, media::max_frame_samples> frame;
+            const auto piece = std::min(samples_in(frame_time, audio->rate()), frame.size());
+            const auto count = std::min(piece, known - utterance->given);
+            audio->read(utterance->given, std::span{frame}.first(count));
+            give(line, {media::Samples{frame}.first(count), audio->rate()});
             utterance->given += count;
-            samples -= piece;
         }
-        if (utterance->given < audio.size()) return false;
+        if (utterance->given < known) return false;
         line.caught_up = true;
         if (utterance->ended) finish(line);
         return true;
     }
 
-    void give(Line& line, media::Samples samples) {
-        if (!line.resampler) {
-            line.stream->push({samples, rate});
+    void give(Line& line, media::FrameView audio) {
+        if (audio.rate == line.rate) {
+            line.stream->push(audio);
             return;
         }
+        if (!line.resampler || line.resampler->input_rate() != audio.rate) {
+            line.resampler.emplace(audio.rate, line.rate);
+        }
         line.resampled.clear();
-        line.resampler->process(samples, line.resampled);
-        if (line.resampled.empty()) return;
-        line.stream->push({line.resampled, line.resampler->output_rate()});
+        line.resampler->process(audio.samples, line.resampled);
+        if (!line.resampled.empty()) line.stream->push({line.resampled, line.rate});
     }
 
     void finish(Line& line) {
         if (line.resampler) {
             line.resampled.clear();
             line.resampler->flush(line.resampled);
-            if (!line.resampled.empty()) {
-                line.stream->push({line.resampled, line.resampler->output_rate()});
-            }
+            if (!line.resampled.empty()) line.stream->push({line.resampled, line.rate});
         }
         line.feeding.reset();
         line.stream->end();
@@ -425,7 +426,6 @@ struct FailoverStt::Call : std::enable_shared_from_this<Call> {
     const std::vector<Candidate<SttService>>& candidates;
     const FailoverConfig& config;
     const SttOptions options;
-    const SampleRate rate;  ///< of the audio that comes in
     // State.
     Choice choice;
     async::Signal changed;
@@ -462,14 +462,14 @@ FailoverStt::FailoverStt(
 )
     : candidates_{std::move(candidates)}, config_{config} {
     OAVC_ASSERT(!candidates_.empty());
+    capabilities_ = candidates_.front().service->capabilities();
+    capabilities_.any_rate = true;
 }
 FailoverStt::~FailoverStt() = default;
 
 std::string_view FailoverStt::name() const noexcept { return candidates_.front().service->name(); }
 
-const SttCapabilities& FailoverStt::capabilities() const noexcept {
-    return candidates_.front().service->capabilities();
-}
+const SttCapabilities& FailoverStt::capabilities() const noexcept { return capabilities_; }
 
 /// The first recogniser is opened with the call, the others when they are needed: see CallSessions.
 asio::awaitable<Result<std::unique_ptr<SttStream>>> FailoverStt::open(

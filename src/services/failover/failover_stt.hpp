@@ -17,7 +17,8 @@ namespace oavc::services {
 /// final is empty ("not understood"): the caller is asked again instead of being sent away. When
 /// all breakers are open, next() fails.
 ///
-/// Capabilities and name are the first one's; audio is resampled for a fallback of another rate.
+/// Capabilities and name are the first one's, but audio may come at any rate: it is kept as it came
+/// and resampled for each recogniser, so that a telephone's 8 kHz are not kept as 16.
 class FailoverStt final : public SttService {
 public:
     /// `candidates`: at least one.
@@ -37,6 +38,7 @@ public:
 private:
     std::vector<Candidate<SttService>> candidates_;
     const FailoverConfig config_;
+    SttCapabilities capabilities_;
 };
 
 }  // namespace oavc::services

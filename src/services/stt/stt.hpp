@@ -24,6 +24,7 @@ struct SttCapabilities {
     bool endpointing{false};  ///< the engine reports the end of an utterance itself
     bool word_times{false};   ///< finals carry SttEvent::words
     bool cancel{true};        ///< cancel() also stops the work at the engine
+    bool any_rate{false};     ///< frames may come at any rate, the same within an utterance
 };
 
 /// A recognised word. Times count from the beginning of its utterance.
@@ -60,8 +61,8 @@ public:
     /// Begins an utterance. Frames pushed from now on, pre-roll included, belong to it.
     virtual void begin(UtteranceId utterance) noexcept = 0;
 
-    /// Audio at capabilities().input_rate, any length. Never blocks: buffers up to a bound of the
-    /// service's own, then drops the oldest and counts.
+    /// Audio at capabilities().input_rate unless any_rate, any length. Never blocks: buffers up to
+    /// a bound of the service's own, then drops the oldest and counts.
     virtual void push(media::FrameView audio) noexcept = 0;
 
     /// The utterance is over: exactly one final event for it follows from next().

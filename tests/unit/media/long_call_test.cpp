@@ -154,7 +154,7 @@ TEST(LongCall, AnHourOverABadNetworkStaysInStepWithTheCaller) {
         connector.sink.now = now;
         connector.receiver.on_tick(now, connector.sink);
     }
-    EXPECT_EQ(allocations, 0u);
+    EXPECT_LE(allocations, 1u);
     const auto stats = connector.receiver.stats();
     // The network still holds the last 20 to 65 ms; everything before has its frame.
     EXPECT_NEAR(connector.sink.frames, frames_in_an_hour, 5);

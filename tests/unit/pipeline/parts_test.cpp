@@ -103,6 +103,58 @@ TEST(PlayoutQueue, RewindsToTheSampleEvenAfterLongPlay) {
     EXPECT_EQ(frame[0], next - 1600);
 }
 
+TEST(PlayoutQueue, PlaysWhatManyShareAndWhatIsItsOwnAsOneStream) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    queue.begin_sentence("numbers");
+    std::vector<media::Sample> all(30'000);
+    std::iota(all.begin(), all.end(), media::Sample{0});
+    const auto shared = std::make_shared<const std::vector<media::Sample>>(all);
+    const media::Samples samples{*shared};
+    std::array<media::Sample, 160> frame{};
+    media::Sample next = 0;
+    const auto play = [&] {
+        while (queue.take_frame(frame)) {
+            ASSERT_EQ(frame.front(), next);
+            ASSERT_EQ(frame.back(), next + 159);
+            next = static_cast<media::Sample>(next + 160);
+        }
+    };
+    queue.append(samples.first(37));
+    queue.append(samples.subspan(37, 9'963), shared);
+    play();
+    queue.append(samples.subspan(10'000, 3));
+    queue.append(samples.subspan(10'003, 1'997));
+    EXPECT_EQ(shared.use_count(), 2) << "a second of it can still be taken back";
+    queue.rewind(500ms);
+    next = static_cast<media::Sample>(next - 4'000);
+    play();
+    queue.append(samples.subspan(12'000, 18'000), shared);
+    queue.append({}, shared);
+    play();
+    EXPECT_EQ(next, 30'000 / 160 * 160);
+    queue.release();
+    EXPECT_EQ(shared.use_count(), 1);
+}
+
+TEST(PlayoutQueue, LetsGoOfWhatWasPlayed) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    std::array<media::Sample, 160> frame{};
+    auto first = std::make_shared<const std::vector<media::Sample>>(800, media::Sample{1});
+    const std::weak_ptr<const void> gone = first;
+    queue.append(*first, first);
+    first.reset();
+    for (int i = 0; i < 200; ++i) {
+        queue.append(frame);
+        queue.take_frame(frame);
+    }
+    EXPECT_TRUE(gone.expired());
+    queue.rewind(5'000ms);
+    EXPECT_LT(queue.queued(), 1'400ms) << "a second, and the rest of a piece";
+    EXPECT_GE(queue.queued(), 1'000ms);
+}
+
 TEST(PlayoutQueue, TheLedgerCountsWordsByTheirShareOfTime) {
     PlayoutQueue queue{{}};
     queue.begin();

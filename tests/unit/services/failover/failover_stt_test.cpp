@@ -69,10 +69,10 @@ protected:
             shard.context().run_one_for(10ms);
         }
     }
-    void push(std::size_t frames, media::Sample level = 7) {
-        const std::vector<media::Sample> frame(samples_in(frame_time, wideband), level);
+    void push(std::size_t frames, media::Sample level = 7, SampleRate rate = wideband) {
+        const std::vector<media::Sample> frame(samples_in(frame_time, rate), level);
         for (std::size_t i = 0; i < frames; ++i)
-            stream->push({frame, wideband});
+            stream->push({frame, rate});
     }
     SttEvent take() {
         until([this] { return !events.empty(); });
@@ -160,6 +160,34 @@ TEST_F(FailoverSttTest, AudioIsResampledForAFallbackOfAnotherRate) {
     stream->end();
     EXPECT_EQ(two.utterances.at(0).samples.size(), 16'000u) << "two seconds at 8 kHz";
     EXPECT_NEAR(two.utterances.at(0).samples.at(8000), 1000, 30);
+}
+
+TEST_F(FailoverSttTest, ATelephonesAudioIsResampledForEachThatWantsAnotherRate) {
+    two.caps.input_rate = narrowband;
+    open();
+    EXPECT_TRUE(both->capabilities().any_rate);
+    for (const std::uint32_t id : {1u, 2u}) {
+        stream->begin(UtteranceId{id});
+        push(50, 1000, narrowband);
+        settle();
+        const auto& heard = one.utterances.at(id - 1).samples;
+        EXPECT_NEAR(static_cast<double>(heard.size()), 16'000, 100) << "at 16 kHz";
+        EXPECT_NEAR(heard.at(8000), 1000, 30);
+        if (id == 1) {
+            stream->end();
+            EXPECT_EQ(one.utterances.at(0).samples.size(), 16'000u) << "the tail, too";
+            one.final("one");
+            take();
+        }
+    }
+    one.fail(ServiceErrc::unavailable);
+    settle();
+    push(50, -1000, narrowband);
+    stream->end();
+    const auto& heard = two.utterances.at(0).samples;
+    ASSERT_EQ(heard.size(), 16'000u) << "two seconds at 8 kHz, as they came";
+    EXPECT_NEAR(heard.at(4000), 1000, 30) << "kept as µ-law";
+    EXPECT_EQ(heard.at(12'000), -1000) << "came after the change";
 }
 
 TEST_F(FailoverSttTest, ALongUtteranceIsReplayedFasterThanItWasSpoken) {
