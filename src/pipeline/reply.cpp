@@ -18,8 +18,9 @@ namespace {
 /// A reply of more sentences than this is not a telephone reply.
 constexpr std::size_t most_sentences = 256;
 
-/// Of the silence before a reply's first sound, this much is kept.
-constexpr milliseconds kept_lead{20};
+/// Of the silence before a reply's first sound, this much is kept: a soft beginning is not cut, and
+/// the first packet of a reply has sound in it.
+constexpr milliseconds kept_lead{5};
 
 }  // namespace
 

@@ -33,6 +33,21 @@ TEST_F(SessionTest, GreetsListensAsksAndAnswers) {
     );
 }
 
+TEST_F(SessionTest, AVoicesSilentBeginningIsNotWaitedFor) {
+    agent.greeting = "Hello.";
+    services::TtsChunk audio{std::vector<media::Sample>(samples_in(133ms, narrowband)), narrowband};
+    audio.samples.resize(audio.samples.size() + 1'600, 1'000);
+    phrases.put(agent, "Hello.", audio, true);
+    start();
+    run(100ms);
+    ASSERT_FALSE(call.sent.empty());
+    const auto& first = call.sent.front().samples;
+    const auto sound =
+        static_cast<std::size_t>(std::find(first.begin(), first.end(), 1'000) - first.begin());
+    EXPECT_LE(sound, samples_in(10ms, narrowband)) << "the first packet is heard";
+    EXPECT_GE(sound, samples_in(5ms, narrowband)) << "a soft beginning stays";
+}
+
 TEST_F(SessionTest, ObserversSeeNoNumbersButTheModelAndTheVoiceGetTheTrueWords) {
     call.info.from = "+905321234567";
     call.info.to = "+908501112233";
