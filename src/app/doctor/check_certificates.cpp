@@ -30,7 +30,9 @@ Finding check_certificate(const Certificate& facts) {
             break;
     }
     return fault(
-        check, fmt::format("{} ended on {}: nobody believes it", which, app::to_text(facts.ends)), advice
+        check,
+        fmt::format("{} ended on {}: nobody believes it", which, app::to_text(facts.ends)),
+        advice
     );
 }
 
