@@ -13,6 +13,7 @@ pkg_check_modules(opus REQUIRED IMPORTED_TARGET opus)
 pkg_check_modules(srtp REQUIRED IMPORTED_TARGET libsrtp2)
 pkg_check_modules(speexdsp REQUIRED IMPORTED_TARGET speexdsp)
 pkg_check_modules(webrtc_apm REQUIRED IMPORTED_TARGET webrtc-audio-processing)
+pkg_check_modules(jemalloc REQUIRED IMPORTED_TARGET jemalloc)
 
 function(oavc_library target)
     cmake_parse_arguments(LIB "" "HEADER" "NAMES" ${ARGN})
