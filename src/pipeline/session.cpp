@@ -183,7 +183,7 @@ asio::awaitable<transports::MediaEnd> Session::carry() {
     };
     const auto rate = transport_->format().rate;
     const auto& recogniser = context_.services.stt.capabilities();
-    audio_ = std::make_unique<AudioProcessor>(
+    audio_.emplace(
         transport_->format(),
         context_.services.vad.make(rate),
         context_.config.vad,
@@ -370,7 +370,8 @@ void Session::on_tick(TimePoint now) noexcept {
 void Session::play(TimePoint now) {
     if (!reply_ || machine_->paused()) return;
     const auto& format = transport_->format();
-    const std::span frame{frame_.data(), format.samples_per_frame()};
+    std::array<media::Sample, media::max_frame_samples> buffer;
+    const auto frame = std::span{buffer}.first(format.samples_per_frame());
     while (transport_->send_room() > 0 && playout_.take_frame(frame)) {
         const auto ahead = transport_->unheard();
         if (!transport_->send_audio({frame, format.rate})) break;

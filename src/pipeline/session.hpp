@@ -162,7 +162,7 @@ private:
     std::unique_ptr<services::SttStream> stt_;
     std::unique_ptr<services::LlmSession> llm_;
     std::unique_ptr<services::TtsSession> tts_;
-    std::unique_ptr<AudioProcessor> audio_;
+    std::optional<AudioProcessor> audio_;
     std::optional<turns::TurnMachine> machine_;
     PlayoutQueue playout_;
     std::unique_ptr<Reply> reply_;              ///< the current one
@@ -194,7 +194,6 @@ private:
     bool leaving_{false};
     std::optional<TimePoint> speak_first_at_;  ///< outgoing: the greeting waits, until then at most
     CallEvent event_;
-    std::array<media::Sample, media::max_frame_samples> frame_{};
 };
 
 }  // namespace oavc::pipeline
