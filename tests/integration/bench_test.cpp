@@ -91,6 +91,8 @@ TEST(Bench, MeasuresTheFloorInTheSameRun) {
     EXPECT_EQ(floor.what, "reflector");
     EXPECT_NEAR(floor.figures.mean_calls(), 20, 2);
     EXPECT_EQ(floor.figures.lost, 0u);
+    EXPECT_EQ(floor.shortfall.find("reply"), std::string::npos)
+        << "a reflector answers nobody: " << floor.shortfall;
     ASSERT_TRUE(results.multiple_of_floor().has_value());
     EXPECT_GT(*results.multiple_of_floor(), 1.0) << "a server that does more costs more";
 }

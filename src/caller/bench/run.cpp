@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <future>
+#include <limits>
 #include <optional>
 #include <set>
 #include <stdexcept>
@@ -230,7 +231,9 @@ public:
 private:
     static Criteria no_conversation(Criteria criteria) {
         criteria.max_heard_p95 = 1h;
-        criteria.max_unanswered_share = 1;
+        // No share is enough: of the turns given up within the window some ended before it, and
+        // can be more than those that ended in it.
+        criteria.max_unanswered_share = std::numeric_limits<double>::infinity();
         return criteria;
     }
 
