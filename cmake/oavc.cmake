@@ -43,7 +43,7 @@ target_compile_definitions(
 function(oavc_room name)
     cmake_parse_arguments(ROOM "" "" "DEPENDS;LINKS" ${ARGN})
     file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/src/${name}/*.cpp)
-    list(FILTER sources EXCLUDE REGEX "/main/main\\.cpp$") # an executable's, not the library's
+    list(FILTER sources EXCLUDE REGEX "/main/[^/]*$") # of executables, not the library
     if(sources)
         add_library(oavc_${name} STATIC ${sources})
         set(scope PUBLIC)

@@ -4,9 +4,11 @@
 #include "api/call_log.hpp"
 #include "api/control_api.hpp"
 #include "api/event_feed.hpp"
+#include "app/banner.hpp"
 #include "app/certificates.hpp"
 #include "app/client_identities.hpp"
 #include "app/engines.hpp"
+#include "app/health.hpp"
 #include "app/http_options.hpp"
 #include "app/reload.hpp"
 #include "app/resolve.hpp"
@@ -20,7 +22,6 @@
 #include "async/worker_pool.hpp"
 #include "base/random.hpp"
 #include "net/http_server.hpp"
-#include "net/json_text.hpp"
 #include "observability/audit.hpp"
 #include "observability/log.hpp"
 #include "observability/log_fields.hpp"
@@ -32,15 +33,12 @@
 #include "transports/factory.hpp"
 
 #include <boost/asio/ip/address.hpp>
-#include <boost/json/array.hpp>
-#include <boost/json/object.hpp>
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <atomic>
 #include <chrono>
-#include <cmath>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -72,45 +70,6 @@ constexpr Clock::duration slow_answer = 1s;
 
 /// Metrics of carriers are at most so old.
 constexpr Clock::duration carriers_told = 1s;
-
-/// An address that a client on this machine can use.
-std::string reachable(const std::string& host) {
-    if (host == "0.0.0.0" || host == "::" || host.empty()) return "127.0.0.1";
-    return host.find(':') == std::string::npos ? host : "[" + host + "]";
-}
-
-net::HttpResponse json(int status, std::string body) {
-    net::HttpResponse response;
-    response.status = status;
-    response.content_type = "application/json";
-    response.body = std::move(body) + "\n";
-    response.headers.emplace("Cache-Control", "no-store");
-    return response;
-}
-
-/// Addresses are left out: this is told to everybody who can reach the port.
-std::string services_json(const std::vector<services::Provider::Snapshot>& providers) {
-    std::string text;
-    for (const auto& provider : providers) {
-        boost::json::object service{
-            {"kind", to_string(provider.identity.kind)},
-            {"provider", provider.identity.name},
-            {"role", provider.identity.fallback ? "fallback" : "primary"},
-            {"usable", provider.usable},
-            {"breaker", to_string(provider.breaker)},
-            {"succeeded", provider.succeeded},
-            {"failed", provider.failed},
-            {"last_error", provider.last_error},
-        };
-        if (provider.last_ok) {
-            const auto ago = std::chrono::duration<double>(Clock::now() - *provider.last_ok);
-            service["last_ok_seconds_ago"] = std::round(ago.count() * 10) / 10;
-        }
-        if (!text.empty()) text += ',';
-        net::append_json(text, service);
-    }
-    return text;
-}
 
 /// Whose calls come first; the fallback's are beside them, also when both were named.
 std::string first_provider(const config::TelephonyConfig& telephony) {
@@ -303,42 +262,20 @@ struct Server::Parts {
         chores.reset();
     }
 
-    /// Whether a restart would help: a shard that is stuck carries its calls no more.
-    asio::awaitable<net::HttpResponse> live() const {
+    Liveness liveness() const {
         const TimePoint now = Clock::now();
-        const auto stuck = pulse.stuck(now);
-        boost::json::object body{
-            {"status", stuck ? "stuck" : "alive"},
-            {"version", OAVC_VERSION},
-            {"instance", instance},
-            {"shards", shards.size()},
-            {"lag_ms", std::round(to_ms(pulse.worst_lag(now)) * 10) / 10},
-        };
-        if (stuck) body["stuck_shard"] = *stuck;
-        co_return json(stuck ? 503 : 200, net::json_text(body));
+        return {instance, shards.size(), pulse.worst_lag(now), pulse.stuck(now)};
     }
 
-    /// Whether a new call should come here.
-    asio::awaitable<net::HttpResponse> ready() const {
-        const auto refusal = manager.closed();
-        boost::json::array reasons;
-        if (!running.load()) reasons.push_back("starting");
-        if (refusal) {
-            const auto word = to_string(*refusal);
-            reasons.push_back(boost::json::string_view{word.data(), word.size()});
-        }
-        if (!engines.current()->health.usable()) reasons.push_back("unavailable");
-        const auto places = manager.admission();
-        const auto* const first = reasons.empty() ? nullptr : &reasons.front().get_string();
-        std::string body = fmt::format(
-            R"({{"status":"{}","reasons":{},"active_calls":{},"max_calls":{},"services":[{}]}})",
-            first == nullptr ? "ready" : std::string_view{first->data(), first->size()},
-            net::json_text(reasons),
-            places.active,
-            places.capacity,
-            services_json(engines.current()->health.snapshot())
-        );
-        co_return json(reasons.empty() ? 200 : 503, std::move(body));
+    Readiness readiness() const {
+        const auto current_engines = engines.current();
+        const auto& health = current_engines->health;
+        return {
+            running.load(),
+            manager.closed(),
+            health.usable(),
+            manager.admission(),
+            health.snapshot()};
     }
 
     /// With a fallback, one carrier that works is enough: a listener that cannot start is left out.
@@ -371,23 +308,26 @@ struct Server::Parts {
         if (!prepared) log.warn("the model is not ready", log::kv("error", prepared.error()));
     }
 
-    asio::awaitable<net::HttpResponse> metrics_text() {
+    net::HttpResponse metrics_text() {
         net::HttpResponse response;
         response.content_type = metrics::Registry::content_type;
         response.body = scrape.text();
-        co_return response;
+        return response;
     }
 
-    void add_health() {
-        http.handle("GET", "/health/live", [this](async::Shard&, net::HttpRequest) {
-            return live();
-        });
-        http.handle("GET", "/health/ready", [this](async::Shard&, net::HttpRequest) {
-            return ready();
-        });
-        http.handle("GET", "/metrics", [this](async::Shard&, net::HttpRequest) {
-            return metrics_text();
-        });
+    void add_probes() {
+        const auto handle = [this](const char* path, auto make) {
+            http.handle(
+                "GET",
+                path,
+                [make](async::Shard&, net::HttpRequest) -> asio::awaitable<net::HttpResponse> {
+                    co_return make();
+                }
+            );
+        };
+        handle("/health/live", [this] { return answer(liveness()); });
+        handle("/health/ready", [this] { return answer(readiness(), Clock::now()); });
+        handle("/metrics", [this] { return metrics_text(); });
     }
 
     const config::Loaded started;  ///< what sockets and threads were made from
@@ -431,7 +371,7 @@ struct Server::Parts {
 
 Server::Server(const config::Loaded& loaded) : parts_{std::make_unique<Parts>(loaded)} {
     Parts& parts = *parts_;
-    parts.add_health();
+    parts.add_probes();
     parts.api.register_on(parts.http);
     const transports::TransportFactory factory{
         parts.config.rtp, parts.config.opensips, parts.config.sip, parts.config.twilio};
@@ -486,110 +426,26 @@ void Server::start() {
 
 std::string Server::banner() const {
     const Parts& parts = *parts_;
-    const config::Config& c = parts.config;
-    const auto used = [&parts](std::string_view name) {
-        return std::ranges::any_of(parts.listening, [name](const transports::Listener* listener) {
-            return listener->name() == name;
-        });
-    };
-    const bool opensips = used("opensips");
-    const bool sip = used("sip");
-    const bool twilio = used("twilio");
     const auto engines = parts.engines.current();
-    const std::string base = fmt::format("http://{}:{}", reachable(c.api.host), parts.http.port());
-
-    std::string text = fmt::format("oavc {}, configuration {}\n", OAVC_VERSION, parts.started.file);
-    const auto line = [&](std::string_view name, std::string_view what) {
-        text += fmt::format("  {:<10}{}\n", name, what);
-    };
-    if (opensips) {
-        line(
-            "opensips",
-            fmt::format(
-                "events on udp {}:{}, commands to {}:{}",
-                c.opensips.event_ip,
-                c.opensips.event_port,
-                c.opensips.mi_ip,
-                c.opensips.mi_port
-            )
-        );
-    }
-    if (sip) {
-        std::string what =
-            fmt::format("udp{} {}:{}", c.sip.tcp ? " and tcp" : "", c.sip.bind_ip, c.sip.port);
-        if (c.sip.tls_port != 0) what += fmt::format(", tls on port {}", c.sip.tls_port);
-        what += fmt::format(", for {}", fmt::join(c.sip.allowed_peers, ", "));
-        if (!c.sip.registrar.empty()) what += ", registered at " + c.sip.registrar;
-        if (!c.sip.proxy.empty()) what += ", calls out through " + c.sip.proxy;
-        line("sip", what);
-    }
-    if (opensips || sip) {
-        line(
-            "rtp", fmt::format("{} ports {} to {}", c.rtp.bind_ip, c.rtp.port_start, c.rtp.port_end)
-        );
-    }
-    if (twilio) {
-        line(
-            "twilio",
-            fmt::format(
-                "webhook POST {}/, media on /ws{}",
-                c.twilio.public_url.empty() ? base : c.twilio.public_url,
-                c.twilio.validate_signatures ? "" : "; SIGNATURES ARE NOT CHECKED"
-            )
-        );
-    }
-    if (!c.pipeline.outgoing.dial_allowed.empty()) {
-        line(
-            "outgoing",
-            parts.outgoing.has_carrier() ? "oavc dial NUMBER, or POST /api/v1/calls"
-                                         : "NO CARRIER CAN PLACE CALLS: see oavc check-config"
-        );
-    }
-    line("http", fmt::format("{}, with /health/ready, /metrics and /api/v1/calls", base));
-    if (const auto port = parts.http.tls_port(); port != 0) {
-        const auto& host = c.api.tls_host.empty() ? c.api.host : c.api.tls_host;
-        line(
-            "https",
-            fmt::format(
-                "the same on port {} of {}{}",
-                port,
-                host,
-                c.api.tls_verify_client ? ", for clients with a certificate" : ""
-            )
-        );
-    }
-    line(
-        "speech",
-        fmt::format(
-            "{} → {} → {}", engines->stt->name(), engines->llm->name(), engines->tts->name()
-        )
-    );
     std::string vad{engines->vad->name()};
     if (!engines->vad->note().empty()) vad.append(": ").append(engines->vad->note());
-    line("vad", vad);
-    if (c.pipeline.agents.size() > 1) {
-        for (const pipeline::AgentConfig& agent : c.pipeline.agents) {
-            line(
-                "agent",
-                agent.match.empty() ? agent.name + " for all other numbers"
-                                    : agent.name + " for " + agent.match
-            );
-        }
-    }
-    line(
-        "limits",
-        fmt::format(
-            "{} calls on {} shards, {} workers",
-            c.pipeline.limits.max_calls,
-            parts.shards.size(),
-            or_cores(c.pipeline.limits.workers)
-        )
+    std::vector<std::string_view> carriers;
+    for (const transports::Listener* const listener : parts.listening)
+        carriers.push_back(listener->name());
+    return app::banner(
+        {.config = parts.config,
+         .file = parts.started.file,
+         .carriers = std::move(carriers),
+         .can_dial = parts.outgoing.has_carrier(),
+         .http_port = parts.http.port(),
+         .https_port = parts.http.tls_port(),
+         .stt = engines->stt->name(),
+         .llm = engines->llm->name(),
+         .tts = engines->tts->name(),
+         .vad = std::move(vad),
+         .shards = parts.shards.size(),
+         .workers = or_cores(parts.config.pipeline.limits.workers)}
     );
-    if (opensips || twilio) {
-        const auto* via = opensips ? "opensips" : "twilio";
-        line("try", fmt::format("oavc call -c {} --via {}", parts.started.file, via));
-    }
-    return text;
 }
 
 std::string Server::service_report() const {
