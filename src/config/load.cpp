@@ -1,6 +1,7 @@
 #include "config/load.hpp"
 
 #include "config/checks.hpp"
+#include "config/expand.hpp"
 #include "config/ini.hpp"
 #include "config/legacy.hpp"
 #include "config/nearest.hpp"
@@ -47,9 +48,8 @@ public:
         const SecretReader& gcp_secrets
     )
         : document_{parse_ini(text)},
-          folder_{std::move(folder)},
-          environment_{environment},
-          gcp_secrets_{gcp_secrets} {
+          expander_{std::move(folder), environment, gcp_secrets},
+          environment_{environment} {
         loaded_.file = std::move(file);
     }
 
@@ -169,7 +169,7 @@ private:
             }
             std::optional<std::string> text = expand(section, entry);
             if (!text) return;
-            if (std::holds_alternative<Path>(key->rule)) *text = resolve(*text);
+            if (std::holds_alternative<Path>(key->rule)) *text = expander_.resolve(*text);
             give(
                 {section, entry.key},
                 {Rank::file,
@@ -228,7 +228,7 @@ private:
             );
             return;
         }
-        if (std::holds_alternative<Path>(key->rule)) *text = resolve(*text);
+        if (std::holds_alternative<Path>(key->rule)) *text = expander_.resolve(*text);
         const bool alias = legacy.rewrite == Rewrite::alias;
         if (!alias) {
             of_predecessor_ = true;
@@ -248,124 +248,19 @@ private:
         );
     }
 
-    /// ${NAME} and ${NAME:-default}. Nothing, and a problem, when a name is not set.
+    /// Nothing, and problems, when something that it refers to is not there.
     std::optional<std::string> expand(const std::string& section, const IniEntry& entry) {
-        std::string out;
-        bool complete = true;
-        std::string_view rest = entry.value;
-        const auto complain = [&](std::string what) {
-            complete = false;
+        Expanded expanded = expander_.expand(entry.value);
+        for (const std::string& problem : expanded.problems) {
             report(
                 Severity::error,
                 section,
                 entry.line,
-                fmt::format("[{}] {}: {}", entry.section, entry.key, what)
+                fmt::format("[{}] {}: {}", entry.section, entry.key, problem)
             );
-        };
-        while (!rest.empty()) {
-            const std::size_t dollar = rest.find('$');
-            out += rest.substr(0, dollar);
-            if (dollar == std::string_view::npos) break;
-            rest.remove_prefix(dollar);
-            if (rest.starts_with("$${")) {
-                out += "${";
-                rest.remove_prefix(3);
-                continue;
-            }
-            if (!rest.starts_with("${")) {
-                out += '$';
-                rest.remove_prefix(1);
-                continue;
-            }
-            const std::size_t close = rest.find('}');
-            if (close == std::string_view::npos) {
-                complain("a ${ is never closed with }");
-                break;
-            }
-            const std::string_view inside = rest.substr(2, close - 2);
-            rest.remove_prefix(close + 1);
-            if (const auto secret = read_secret(inside)) {
-                if (*secret) {
-                    out += **secret;
-                } else {
-                    complain(fmt::format("${{{}}}: {}", inside, secret->error().what));
-                }
-                continue;
-            }
-            const std::size_t colon = inside.find(":-");
-            const std::string_view name = inside.substr(0, colon);
-            if (!is_name(name)) {
-                complain(
-                    "expected ${NAME} or ${NAME:-default}, NAME of letters, digits and _, or "
-                    "${file:PATH} or ${gcp-secret:NAME}"
-                );
-                continue;
-            }
-            const auto found = environment_.find(name);
-            const bool set = found != environment_.end();
-            if (colon != std::string_view::npos) {
-                out += set && !found->second.empty() ? std::string_view{found->second}
-                                                     : inside.substr(colon + 2);
-            } else if (set) {
-                out += found->second;
-            } else {
-                complain(fmt::format(
-                    "the environment does not have {0} (a default is written ${{{0}:-default}})",
-                    name
-                ));
-            }
         }
-        if (!complete) return std::nullopt;
-        return out;
-    }
-
-    /// Nothing when `inside` names no secret.
-    std::optional<Result<std::string, SecretProblem>> read_secret(std::string_view inside) const {
-        constexpr std::string_view file = "file:";
-        constexpr std::string_view gcp = "gcp-secret:";
-        if (inside.starts_with(file)) return read_secret_file(inside.substr(file.size()));
-        if (!inside.starts_with(gcp)) return std::nullopt;
-        if (!gcp_secrets_)
-            return Result<std::string, SecretProblem>{
-                SecretProblem{"it cannot be fetched by this command"}};
-        return gcp_secrets_(inside.substr(gcp.size()));
-    }
-
-    Result<std::string, SecretProblem> read_secret_file(std::string_view name) const {
-        const std::string path = resolve(std::string{trim(name)});
-        std::error_code error;
-        if (path.empty()) return SecretProblem{"no file is named"};
-        if (fs::is_directory(path, error)) return SecretProblem{"it is a folder"};
-        if (!fs::exists(path, error)) return SecretProblem{"there is no such file"};
-        std::ifstream in{path, std::ios::binary};
-        if (!in) return SecretProblem{"permission denied"};
-        std::string text(IniLimits{}.value + 1, '\0');
-        in.read(text.data(), static_cast<std::streamsize>(text.size()));
-        text.resize(static_cast<std::size_t>(in.gcount()));
-        if (text.size() > IniLimits{}.value) return SecretProblem{"it is larger than 64 KiB"};
-        // Editors and `kubectl create secret` end a file with a line feed that is not meant.
-        if (text.ends_with('\n')) text.pop_back();
-        if (text.ends_with('\r')) text.pop_back();
-        if (text.empty()) return SecretProblem{"it is empty"};
-        return {boost::system::in_place_value, std::move(text)};
-    }
-
-    static bool names_secret(std::string_view value) noexcept {
-        return value.find("${file:") != std::string_view::npos ||
-               value.find("${gcp-secret:") != std::string_view::npos;
-    }
-
-    static bool is_name(std::string_view name) noexcept {
-        if (name.empty() || (name.front() >= '0' && name.front() <= '9')) return false;
-        return std::all_of(name.begin(), name.end(), [](char c) {
-            return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-                   c == '_';
-        });
-    }
-
-    std::string resolve(const std::string& path) const {
-        if (path.empty() || fs::path{path}.is_absolute() || folder_.empty()) return path;
-        return (folder_ / path).lexically_normal().string();
+        if (!expanded.problems.empty()) return std::nullopt;
+        return std::move(expanded.text);
     }
 
     // ── values from the environment ──────────────────────────────────────────────────────────────
@@ -628,9 +523,8 @@ private:
 
     // Given to us.
     IniDocument document_;
-    const fs::path folder_;
+    const Expander expander_;
     const Environment& environment_;
-    const SecretReader& gcp_secrets_;
     // State.
     std::vector<Agent> agents_;
     std::set<std::string, std::less<>> unknown_sections_;
