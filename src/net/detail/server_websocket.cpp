@@ -196,8 +196,11 @@ private:
                     if (phase_ == Phase::closing) break;
                     return WsMessage{item.data, item.kind == WsReader::Kind::binary};
                 case WsReader::Kind::ping:
-                    // A peer that pings and does not read gets no more answers than fit.
-                    send(WsOpcode::pong, item.data);
+                    // A peer that pings and does not read gets no more answers than fit, also of
+                    // pings without payload: their frames take room all the same.
+                    if (waiting_.size() <= limits_.max_queued_bytes) {
+                        send(WsOpcode::pong, item.data);
+                    }
                     break;
                 case WsReader::Kind::pong:
                     break;
@@ -223,6 +226,7 @@ private:
 
     void on_broken(std::uint16_t code) {
         end(NetErrc::websocket_broken);
+        if (phase_ == Phase::closing) return drop();  // our close has been said
         phase_ = Phase::breaking;
         say_close(code, {});
     }

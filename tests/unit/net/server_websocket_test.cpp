@@ -2,6 +2,7 @@
 #include "net/detail/server_websocket.hpp"
 
 #include "async/shard.hpp"
+#include "net/errors.hpp"
 #include "support/alloc_guard.hpp"
 #include "support/masked_frame.hpp"
 #include "support/run_shard.hpp"
@@ -121,6 +122,22 @@ TEST_F(ServerWebSocketTest, TheQueueIsBoundedByItsPayload) {
     EXPECT_TRUE(socket_->send_text(std::string(600, 'x')));
 }
 
+TEST_F(ServerWebSocketTest, APeerThatPingsAndDoesNotReadCostsNoMoreThanTheQueue) {
+    const auto receiving = receive();
+    wire_.stuck = true;
+    wire_.deliver(masked_frame(0x89, ""));
+    wire_.end_of_turn();
+    std::string pings;
+    for (int i = 0; i < 10'000; ++i)
+        pings += masked_frame(0x89, "");
+    wire_.deliver(pings);
+    wire_.end_of_turn();
+    ASSERT_EQ(wire_.writes.size(), 1u);
+    wire_.owner->on_written({});
+    ASSERT_EQ(wire_.writes.size(), 2u) << "it is answered as far as there is room";
+    EXPECT_LE(wire_.writes[1].size(), 1000 + 127u);
+}
+
 TEST_F(ServerWebSocketTest, AMessageReceivedAndAnsweredAllocatesNothing) {
     sink_.answer = socket_.get();
     const auto receiving = receive();
@@ -190,6 +207,17 @@ TEST_F(ServerWebSocketTest, OurCloseWaitsForThePeersAndIgnoresWhatComesBefore) {
     test::run_until(shard_, [&] { return receiving->has_value(); });
     ASSERT_TRUE(receiving->has_value());
     EXPECT_EQ((*receiving)->error(), asio::error::eof);
+}
+
+TEST_F(ServerWebSocketTest, OurCloseIsSaidOnceWhateverThePeerAnswers) {
+    const auto receiving = receive();
+    socket_->begin_close(1000, "done");
+    wire_.deliver("not masked");
+    EXPECT_EQ(wire_.writes.size(), 1u);
+    EXPECT_TRUE(wire_.closed) << "there is nothing left to wait for";
+    test::run_until(shard_, [&] { return receiving->has_value(); });
+    ASSERT_TRUE(receiving->has_value());
+    EXPECT_EQ((*receiving)->error(), NetErrc::websocket_broken);
 }
 
 TEST_F(ServerWebSocketTest, AReceiverMayCloseFromWithin) {
