@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <system_error>
+#include <utility>
 
 namespace oavc::net::detail {
 
@@ -118,15 +119,19 @@ void SocketPoller::flush_soon(Client& client) {
 }
 
 void SocketPoller::flush() noexcept {
-    for (std::size_t i = 0; i < dirty_.size(); ++i) {
-        if (dirty_[i] != nullptr) dirty_[i]->on_flush();
+    // Who asks again meanwhile has another turn, after whatever else is due on this shard: a peer
+    // that sends faster than its messages are handled would keep the others waiting for ever.
+    std::swap(dirty_, flushing_);
+    for (std::size_t i = 0; i < flushing_.size(); ++i) {
+        if (flushing_[i] != nullptr) flushing_[i]->on_flush();
     }
-    dirty_.clear();
+    flushing_.clear();
 }
 
 void SocketPoller::forget(Client& client) noexcept {
     std::replace(ready_.begin(), ready_.end(), &client, static_cast<Client*>(nullptr));
     std::replace(dirty_.begin(), dirty_.end(), &client, static_cast<Client*>(nullptr));
+    std::replace(flushing_.begin(), flushing_.end(), &client, static_cast<Client*>(nullptr));
 }
 
 }  // namespace oavc::net::detail

@@ -48,7 +48,7 @@ public:
     Result<void> watch(int socket, Client& client, Interest before, Interest after) noexcept;
 
     /// on_flush() follows once everything that is due now has been handled, so that one write
-    /// carries it all.
+    /// carries it all. Asked for from within one, it follows in the shard's next turn.
     void flush_soon(Client& client);
 
     /// Nothing more is told to this client. Watch its socket no longer before.
@@ -70,8 +70,9 @@ private:
     bool waiting_{false};  ///< or resting
     bool polling_{false};
     bool flush_posted_{false};
-    std::vector<Client*> ready_;  ///< of this round; null: forgotten
-    std::vector<Client*> dirty_;  ///< dto.
+    std::vector<Client*> ready_;     ///< of this round; null: forgotten
+    std::vector<Client*> dirty_;     ///< have asked for a flush; null: forgotten
+    std::vector<Client*> flushing_;  ///< of this flush; dto.
     std::vector<char> scratch_;
 };
 
