@@ -197,8 +197,11 @@ void HttpServer::stop() {
     for (auto& lane : impl.serving.lanes) {
         lane->shard.post([&tasks = lane->tasks] { tasks.cancel(); });
     }
-    for (auto& lane : impl.serving.lanes)
-        async::run_blocking(lane->shard, lane->tasks.join());
+    // Twice: what the last connections to end sent to another shard has arrived there then.
+    for (int round = 0; round < 2; ++round) {
+        for (auto& lane : impl.serving.lanes)
+            async::run_blocking(lane->shard, lane->tasks.join());
+    }
 }
 
 std::vector<std::pair<std::string, std::string>> HttpServer::routes() const {

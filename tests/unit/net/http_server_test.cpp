@@ -2,6 +2,7 @@
 
 #include "async/deadline.hpp"
 #include "async/run_blocking.hpp"
+#include "support/comes_true.hpp"
 #include "support/http.hpp"
 #include "support/raw_client.hpp"
 
@@ -347,6 +348,40 @@ TEST_F(HttpServerTest, StopEndsIdleConnectionsAndRunningHandlers) {
     EXPECT_THAT(idle.read_all(), EndsWith("|local"));
     EXPECT_EQ(waiting.read_all(), "");
     server_->stop();  // twice is harmless
+}
+
+TEST_F(HttpServerTest, StopWaitsForAConnectionOnItsWayToAnotherShard) {
+    server_.emplace(pool_, options_);
+    std::promise<void> asked;
+    std::promise<void> let;
+    const auto gate = [&](const HttpRequest&) -> std::optional<HttpResponse> {
+        asked.set_value();
+        let.get_future().wait();
+        return std::nullopt;
+    };
+    const auto handler = [](async::Shard&,
+                            HttpRequest,
+                            std::unique_ptr<WebSocket>) -> asio::awaitable<void> { co_return; };
+    server_->handle_websocket("/ws", gate, handler, 0);
+    server_->start();
+    pool_.start();
+    RawClient first{server_->port()};  // to shard 0
+    RawClient moving{server_->port()};
+    moving.send(
+        "GET /ws HTTP/1.1\r\nHost: t\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    );
+    asked.get_future().wait();
+    auto stopped = std::async(std::launch::async, [&] { server_->stop(); });
+    ASSERT_TRUE(test::comes_true([&] { return server_->stats().open == 1; }));
+    EXPECT_EQ(stopped.wait_for(50ms), std::future_status::timeout) << "shard 1 is still asked";
+    std::promise<void> go_on;
+    pool_[0].post([&] { go_on.get_future().wait(); });
+    let.set_value();  // the connection leaves shard 1; shard 0 has no time for it
+    EXPECT_EQ(stopped.wait_for(300ms), std::future_status::timeout);
+    go_on.set_value();
+    stopped.get();
+    EXPECT_EQ(server_->stats().open, 0u);
 }
 
 TEST_F(HttpServerTest, StopsOnShardsThatNeverRan) {
