@@ -44,6 +44,21 @@ bool is_tls_reason(const error_code& error, int reason) noexcept {
     return ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == reason;
 }
 
+/// False: where the request ends is anybody's guess, and ours may differ from that of a proxy
+/// before us (RFC 9112 §6.1, §6.3 rule 4). Beast refuses contradictions; what it does not know as a
+/// transfer coding it takes for a request without a body.
+bool has_certain_length(const http::request_parser<http::string_body>& parser) {
+    const auto& header = parser.get();
+    if (header.count(http::field::transfer_encoding) == 0) return true;
+    return parser.chunked() && header.version() >= 11;
+}
+
+/// The client waits for a word before it sends its body; before HTTP/1.1 none is due (RFC 9110
+/// §10.1.1).
+bool wants_to_go_on(const http::request<http::string_body>& header) {
+    return header.version() >= 11 && beast::iequals(header[http::field::expect], "100-continue");
+}
+
 /// An answer on its way that has no end yet. Lives in its connection's frame.
 class Going final : public LongAnswer {
 public:
@@ -128,7 +143,10 @@ public:
             parser.header_limit(header_limit);
             parser.body_limit(server_.options.max_body);
             auto error = co_await read_http(stream_, buffer, parser, false);
-            if (!error && beast::iequals(parser.get()[http::field::expect], "100-continue")) {
+            if (!error && !has_certain_length(parser)) error = http::error::bad_transfer_encoding;
+            HttpRequest request;
+            if (!error) request = to_request(parser.get(), peer_, stream_.tls() != nullptr);
+            if (!error && wants_to_go_on(parser.get())) {
                 static constexpr std::string_view go_on = "HTTP/1.1 100 Continue\r\n\r\n";
                 auto [failed, size] =
                     co_await asio::async_write(stream_, asio::buffer(go_on), as_result);
@@ -153,7 +171,7 @@ public:
             const bool keep_alive = message.keep_alive();
             const bool upgrade = websocket::is_upgrade(message);
             const bool host_missing = version >= 11 && message.count(http::field::host) != 1;
-            auto request = to_request(message, peer_, stream_.tls() != nullptr);
+            request.body = std::move(message.body());
 
             HttpResponse answer;
             const auto* const websocket_route = server_.routes.find_websocket(request.path());

@@ -17,8 +17,10 @@
 
 namespace oavc::net::detail {
 
+/// All but the body. Before it is read: Beast adds trailers to the header, and they are none (RFC
+/// 9110 §6.5.1).
 inline HttpRequest to_request(
-    boost::beast::http::request<boost::beast::http::string_body>& message,
+    const boost::beast::http::request<boost::beast::http::string_body>& message,
     const boost::asio::ip::tcp::endpoint& peer,
     bool secure
 ) {
@@ -32,7 +34,6 @@ inline HttpRequest to_request(
             request.headers.try_emplace(std::string{field.name_string()}, value);
         if (!inserted) entry->second.append(", ").append(value);
     }
-    request.body = std::move(message.body());
     const auto address = plain_address(peer.address());
     request.peer_ip = address.to_string();
     request.peer_is_loopback = address.is_loopback();

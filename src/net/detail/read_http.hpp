@@ -11,12 +11,18 @@
 
 namespace oavc::net::detail {
 
-/// Reads once from the stream into the parser's input, which is empty or not enough for it.
+/// What a parser may leave in its input, wanting more. Beast waits for the end of a chunk's header
+/// and of trailers however long they are.
+inline constexpr std::size_t most_unparsed = 64 * 1024;
+
+/// Reads once from the stream into the parser's input, which is empty or not enough for it. Error
+/// header_limit: there is too much of it.
 template <class Stream, class Parser>
 asio::awaitable<error_code> read_more(
     Stream& stream, boost::beast::flat_buffer& input, Parser& parser
 ) {
     constexpr std::size_t step = 16 * 1024;
+    if (input.size() >= most_unparsed) co_return boost::beast::http::error::header_limit;
     auto [error, size] = co_await stream.async_read_some(input.prepare(step), as_result);
     if (error == asio::error::eof) {
         if (!parser.got_some()) co_return error_code{boost::beast::http::error::end_of_stream};

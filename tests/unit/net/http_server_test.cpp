@@ -22,6 +22,7 @@ using test::RawClient;
 using namespace std::string_view_literals;
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 asio::awaitable<HttpResponse> describe_request(async::Shard&, HttpRequest request) {
@@ -222,6 +223,61 @@ TEST_F(HttpServerTest, RefusesAnEndlessHeader) {
     EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 431 "));
 }
 
+TEST_F(HttpServerTest, RefusesAnEndlessChunkHeaderAndEndlessTrailers) {
+    options_.request_timeout = 2s;
+    start();
+    const std::string chunked = "POST / HTTP/1.1\r\nHost: t\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (const std::string_view endless : {"5;", "0\r\nX-Long: "}) {
+        RawClient client{server_->port()};
+        client.send(chunked + std::string{endless} + std::string(200'000, 'x'));
+        EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.1 431 ")) << endless;
+    }
+    expect_all_closed();
+}
+
+TEST_F(HttpServerTest, ABodyWithoutACertainLengthHidesNoSecondRequest) {
+    start();
+    for (const std::string_view framing :
+         {"Transfer-Encoding: gzip\r\n",
+          "Transfer-Encoding: identity\r\n",
+          "Transfer-Encoding: chunked, gzip\r\n",
+          "Transfer-Encoding: xchunked\r\n",
+          "Transfer-Encoding: identity\r\nContent-Length: 0\r\n",
+          "Transfer-Encoding: chunked\r\nContent-Length: 0\r\n",
+          "Content-Length: 0\r\nTransfer-Encoding: chunked\r\n",
+          "Content-Length: 0\r\nContent-Length: 5\r\n",
+          "Content-Length: 0, 5\r\n",
+          "Content-Length: -1\r\n",
+          "Content-Length: +0\r\n",
+          "Content-Length: 0x0\r\n",
+          "Content-Length : 0\r\n"}) {
+        RawClient client{server_->port()};
+        client.send(
+            "POST / HTTP/1.1\r\nHost: t\r\n" + std::string{framing} + "\r\n" + get("/?hidden")
+        );
+        const auto answer = client.read_all();
+        EXPECT_THAT(answer, StartsWith("HTTP/1.1 400 ")) << framing;
+        EXPECT_THAT(answer, Not(HasSubstr("hidden"))) << framing;
+    }
+    // HTTP/1.0 knows no transfer codings (RFC 9112 §6.1).
+    RawClient old{server_->port()};
+    old.send(
+        "POST / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" +
+        get("/?hidden")
+    );
+    EXPECT_THAT(old.read_all(), Not(HasSubstr("hidden")));
+}
+
+TEST_F(HttpServerTest, TrailersAreNotTakenForHeaders) {
+    start();
+    RawClient client{server_->port()};
+    client.send(
+        "POST / HTTP/1.1\r\nHost: t\r\nX-Tag: header\r\nConnection: close\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n4\r\nbody\r\n0\r\nX-Tag: trailer\r\n\r\n"
+    );
+    EXPECT_THAT(client.read_all(), HasSubstr("|header|body|"));
+}
+
 TEST_F(HttpServerTest, RefusesABodyOverTheLimitAnnouncedOrChunked) {
     options_.max_body = 1000;
     start();
@@ -262,6 +318,13 @@ TEST_F(HttpServerTest, SaysContinueToAClientThatAsksFirst) {
     EXPECT_THAT(client.read_until("\r\n\r\n"), StartsWith("HTTP/1.1 100 Continue\r\n"));
     client.send("body");
     EXPECT_THAT(client.read_all(), HasSubstr("|body|"));
+}
+
+TEST_F(HttpServerTest, SaysContinueToNobodyWhoSpeaksOldHttp) {  // RFC 9110 §10.1.1
+    start();
+    RawClient client{server_->port()};
+    client.send("POST / HTTP/1.0\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\nbody");
+    EXPECT_THAT(client.read_all(), StartsWith("HTTP/1.0 200 OK\r\n"));
 }
 
 TEST_F(HttpServerTest, SurvivesAClientThatVanishesInTheMiddle) {
