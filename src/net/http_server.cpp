@@ -3,11 +3,13 @@
 #include "async/run_blocking.hpp"
 #include "async/task_group.hpp"
 #include "base/assert.hpp"
+#include "net/detail/client_hello.hpp"
 #include "net/detail/http_connection.hpp"
 #include "net/detail/http_serving.hpp"
 #include "net/detail/listen_http.hpp"
 #include "net/detail/moving_socket.hpp"
 #include "net/detail/peer_address.hpp"
+#include "net/detail/tls_state.hpp"
 #include "net/tls.hpp"
 
 #include <boost/asio/ip/tcp.hpp>
@@ -109,7 +111,9 @@ struct HttpServer::Impl {
 
     std::shared_ptr<const TlsContext> load_certificates() const {
         try {
-            return std::make_shared<const TlsContext>(serving.options.tls->identity);
+            auto context = std::make_shared<const TlsContext>(serving.options.tls->identity);
+            detail::stop_at_client_hello(context->state().server.native_handle());
+            return context;
         } catch (const std::runtime_error& error) {
             throw std::runtime_error{fmt::format("[api] {}", error.what())};
         }

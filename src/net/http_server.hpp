@@ -50,8 +50,8 @@ struct HttpsOptions {
     std::string host{"0.0.0.0"};
     std::uint16_t port{0};  ///< 0: any free one, see HttpServer::tls_port()
     TlsIdentity identity;
-    Clock::duration handshake_timeout{10s};
-    Clock::duration handshake_gap{2ms};  ///< between the beginnings of two on one shard
+    Clock::duration handshake_timeout{10s};  ///< to say something; again for the rest
+    Clock::duration handshake_gap{2ms};      ///< between the beginnings of two on one shard
 };
 
 /// HTTP/1.1 and WebSocket server on one port, and on another with TLS 1.2 or newer. Connections are
@@ -59,7 +59,8 @@ struct HttpsOptions {
 /// request, 60 s idle keep-alive, `max_connections` in all and `max_connections_per_source` of one
 /// IPv4 address or IPv6 /64 (beyond them new ones are closed at once, counted). TLS handshakes of a
 /// shard begin 2 ms apart, so that a crowd of them leaves time for calls: one is up to a
-/// millisecond of computing. Who would have to wait for 2 s is sent away.
+/// millisecond of computing. A client's turn comes after its first message, so that who says
+/// nothing takes nobody's. Who would have to wait for 2 s is sent away.
 class HttpServer {
 public:
     struct Options {

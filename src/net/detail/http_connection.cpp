@@ -1,5 +1,6 @@
 #include "net/detail/http_connection.hpp"
 
+#include "net/detail/client_hello.hpp"
 #include "net/detail/http_text.hpp"
 #include "net/detail/incoming_request.hpp"
 #include "net/detail/moving_socket.hpp"
@@ -115,9 +116,14 @@ public:
 
     /// False: there is nothing more to be said.
     asio::awaitable<bool> shake_hands() {
-        stream_.next_layer().expires_after(server_.options.tls->handshake_timeout);
-        auto [error] =
-            co_await stream_.tls()->async_handshake(asio::ssl::stream_base::server, as_result);
+        SSL* const session = stream_.tls()->native_handle();
+        auto error = co_await go_on_shaking_hands();
+        if (is_stopped_at_client_hello(session)) {
+            const bool our_turn = co_await wait_for_turn();
+            if (!our_turn) co_return false;
+            go_on_from_client_hello(session);
+            error = co_await go_on_shaking_hands();
+        }
         if (error) {
             co_await part(error);
             co_return false;
@@ -246,6 +252,28 @@ public:
     }
 
 private:
+    asio::awaitable<error_code> go_on_shaking_hands() {
+        stream_.next_layer().expires_after(server_.options.tls->handshake_timeout);
+        auto [error] =
+            co_await stream_.tls()->async_handshake(asio::ssl::stream_base::server, as_result);
+        co_return error;
+    }
+
+    /// False: too many wait already, or we are told to end.
+    asio::awaitable<bool> wait_for_turn() {
+        const auto now = Clock::now();
+        const auto begin = std::max(now, lane_.next_handshake);
+        if (begin - now > longest_handshake_queue) {
+            count(server_.counters.tls_busy);
+            co_return false;
+        }
+        lane_.next_handshake = begin + server_.options.tls->handshake_gap;
+        if (begin == now) co_return true;
+        asio::steady_timer turn{lane_.shard.executor(), begin};
+        auto [cancelled] = co_await turn.async_wait(as_result);
+        co_return !cancelled;
+    }
+
     /// After a handshake that failed.
     asio::awaitable<void> part(const error_code& error) {
         if (is_tls_reason(error, SSL_R_HTTP_REQUEST)) {
@@ -432,18 +460,6 @@ asio::awaitable<void> serve_http(
 asio::awaitable<void> serve_https(
     HttpServing& server, HttpLane& lane, tcp::socket socket, tcp::endpoint peer, Place place
 ) {
-    const auto now = Clock::now();
-    const auto begin = std::max(now, lane.next_handshake);
-    if (begin - now > longest_handshake_queue) {
-        count(server.counters.tls_busy);
-        co_return;
-    }
-    lane.next_handshake = begin + server.options.tls->handshake_gap;
-    if (begin > now) {
-        asio::steady_timer turn{lane.shard.executor(), begin};
-        auto [cancelled] = co_await turn.async_wait(as_result);
-        if (cancelled) co_return;
-    }
     Connection connection{
         server,
         lane,

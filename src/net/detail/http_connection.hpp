@@ -18,7 +18,8 @@ asio::awaitable<void> serve_http(
     ConnectionPlaces::Place place
 );
 
-/// As serve_http, once the lane has time for the TLS handshake and that has been made.
+/// As serve_http, once the TLS handshake has been made, for which the client's first message waits
+/// until the lane has time.
 asio::awaitable<void> serve_https(
     HttpServing& server,
     HttpLane& lane,

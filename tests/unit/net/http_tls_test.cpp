@@ -1,5 +1,6 @@
 // HTTP and WebSocket over TLS: who is let in, what the others hear, and certificates that change.
 #include "async/run_blocking.hpp"
+#include "net/detail/ssl_handle.hpp"
 #include "net/http_client.hpp"
 #include "net/http_server.hpp"
 #include "net/tls.hpp"
@@ -51,6 +52,18 @@ asio::awaitable<std::optional<HttpResponse>> count(async::Shard&, HttpRequest, L
 }
 
 std::string folder() { return testing::TempDir(); }
+
+/// What a client says first.
+std::string client_hello() {
+    const auto context = TlsPeer::make_context(TLS_client_method(), {});
+    detail::SslHandle client{SSL_new(context.get())};
+    BIO* const out = BIO_new(BIO_s_mem());
+    SSL_set_bio(client.get(), BIO_new(BIO_s_mem()), out);
+    SSL_connect(client.get());
+    char* bytes = nullptr;
+    const long size = BIO_get_mem_data(out, &bytes);  // NOLINT
+    return {bytes, static_cast<std::size_t>(size)};
+}
 
 void replace(const SelfMadeCertificate& old, const SelfMadeCertificate& with) {
     const auto how = std::filesystem::copy_options::overwrite_existing;
@@ -259,10 +272,40 @@ TEST_F(HttpTlsTest, ACrowdOfHandshakesWaitsForItsTurnOrIsSentAway) {
     start();
     // Two shards: the first of each begins, the second of each would wait for too long.
     std::vector<std::unique_ptr<RawClient>> crowd;
-    for (int i = 0; i < 4; ++i)
+    for (int i = 0; i < 4; ++i) {
         crowd.push_back(std::make_unique<RawClient>(server_->tls_port()));
+        crowd.back()->send(client_hello());
+    }
     EXPECT_TRUE(comes_true([&] { return server_->stats().tls_busy == 2; }));
     EXPECT_EQ(server_->stats().open, 2u);
+}
+
+TEST_F(HttpTlsTest, WhoSaysNothingTakesNobodysTurn) {
+    options_.tls->handshake_gap = 3s;
+    start();
+    std::vector<std::unique_ptr<RawClient>> silent;
+    for (int i = 0; i < 4; ++i)
+        silent.push_back(std::make_unique<RawClient>(server_->tls_port()));
+    silent[0]->send(client_hello().substr(0, 100));
+    EXPECT_TRUE(comes_true([&] { return server_->stats().accepted == 4; }));
+    EXPECT_TRUE(answered(nullptr));
+    EXPECT_EQ(server_->stats().tls_busy, 0u);
+}
+
+TEST_F(HttpTlsTest, HandshakesThatWereHeldBackBeginOneAfterAnother) {
+    options_.tls->handshake_gap = 300ms;
+    start();
+    std::vector<std::unique_ptr<RawClient>> crowd;
+    for (int i = 0; i < 6; ++i)
+        crowd.push_back(std::make_unique<RawClient>(server_->tls_port()));
+    const auto long_enough = Clock::now() + 700ms;  // for three turns on each of two shards
+    EXPECT_TRUE(comes_true([&] { return Clock::now() >= long_enough; }));
+    const auto begun = Clock::now();
+    for (const auto& client : crowd)
+        client->send(client_hello());
+    for (const auto& client : crowd)
+        EXPECT_THAT(client->read_until("\x16\x03\x03"), StartsWith("\x16\x03\x03"));
+    EXPECT_GE(Clock::now() - begun, 600ms);
 }
 
 TEST_F(HttpTlsTest, HandshakesAreMadeOneAfterAnother) {
