@@ -15,6 +15,7 @@
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/ssl/verify_context.hpp>
 
+#include <openssl/err.h>
 #include <openssl/x509v3.h>
 
 #include <algorithm>
@@ -58,6 +59,11 @@ void load(ssl::context& context, const TlsIdentity& identity) {
         check(error, "cannot use the certificate", identity.certificate_file);
         context.use_private_key_file(identity.key_file, ssl::context::pem, error);
         check(error, "cannot use the private key", identity.key_file);
+        // Asio is content with a key of another kind than the certificate's.
+        if (SSL_CTX_check_private_key(context.native_handle()) != 1) {
+            error = {static_cast<int>(::ERR_get_error()), asio::error::get_ssl_category()};
+            check(error, "cannot use the private key", identity.key_file);
+        }
     }
     if (identity.ca_file.empty()) {
         context.set_default_verify_paths(error);

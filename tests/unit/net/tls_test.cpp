@@ -285,6 +285,17 @@ TEST(TlsContext, NamesTheFileThatItCannotUse) {
         complaint({good.certificate_file, other.key_file, {}, false}).find(other.key_file),
         std::string::npos
     );
+    // A renewal with another kind of key, half done: each file for itself is good.
+    const SelfMadeCertificate half{testing::TempDir(), "example.com"};
+    EVP_PKEY* const edwards = EVP_PKEY_Q_keygen(nullptr, nullptr, "ED25519");
+    std::FILE* const file = std::fopen(half.key_file.c_str(), "w");
+    PEM_write_PrivateKey(file, edwards, nullptr, nullptr, 0, nullptr, nullptr);
+    std::fclose(file);
+    EVP_PKEY_free(edwards);
+    EXPECT_NE(
+        complaint({half.certificate_file, half.key_file, {}, false}).find(half.key_file),
+        std::string::npos
+    );
     EXPECT_NE(
         complaint({good.certificate_file, good.key_file, "/no-ca.pem", false}).find("/no-ca.pem"),
         std::string::npos
