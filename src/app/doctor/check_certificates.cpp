@@ -2,6 +2,8 @@
 #include "app/doctor/checks.hpp"
 #include "net/certificate_errors.hpp"
 
+#include <boost/asio/error.hpp>
+
 #include <fmt/format.h>
 
 namespace oavc::app::doctor {
@@ -50,7 +52,11 @@ Finding check_https(const Https& facts) {
             "only"
         );
     }
-    if (facts.wants_certificate) {
+    // Who wants a certificate and gets none hangs up, in one way or another.
+    const bool something_else = facts.error == net::CertificateErrc::out_of_date ||
+                                facts.error == boost::asio::error::connection_refused ||
+                                facts.error == boost::asio::error::timed_out;
+    if (facts.wants_certificate && !something_else) {
         return skipped(check, facts.url + " wants to see a client's certificate");
     }
     return fault(

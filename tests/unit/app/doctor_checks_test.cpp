@@ -238,6 +238,9 @@ TEST(DoctorsHttps, IsBelievedOrSaysHow) {
     EXPECT_EQ(told(CertificateErrc::out_of_date).verdict, fault);
     EXPECT_EQ(told(boost::asio::error::connection_refused).verdict, fault);
     EXPECT_EQ(told(boost::asio::error::connection_reset, true).verdict, skipped);
+    EXPECT_EQ(told(boost::asio::error::connection_refused, true).verdict, fault);
+    EXPECT_EQ(told(boost::asio::error::timed_out, true).verdict, fault);
+    EXPECT_EQ(told(CertificateErrc::out_of_date, true).verdict, fault);
 }
 
 // OpenSIPS.
