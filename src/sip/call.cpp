@@ -122,7 +122,7 @@ void Call::on_invite(TransactionId id, const Message& request, TimePoint now) {
     if (!check_session_timer(id, request, now)) return;
     if (request.body.empty()) {
         dialog_.refresh_target(request);
-        return accept_invite(id, request, write_offer(), true, now);
+        return accept_invite(id, request, write_offer(holding_), true, now);
     }
     if (media_type(request.get("Content-Type")) != "application/sdp") {
         return refuse(id, request, 415, now);
@@ -222,13 +222,15 @@ void Call::on_ack(const Message& ack, TimePoint now) {
         if (std::exchange(bye_when_acked_, false)) send_bye(now);
         return;
     }
-    if (!offered) return;
-    const auto before = audio_;
-    if (!take_answer(ack.body)) {
-        send_bye(now);
-        return end(CallEnd::lost, 0, "no usable answer in the ACK");
+    if (offered) {
+        const auto before = audio_;
+        if (!take_answer(ack.body)) {
+            send_bye(now);
+            return end(CallEnd::lost, 0, "no usable answer in the ACK");
+        }
+        if (audio_ != before) push(MediaChanged{*audio_});
     }
-    if (audio_ != before) push(MediaChanged{*audio_});
+    send_due_reinvite(now);
 }
 
 // --- Time.
@@ -247,10 +249,7 @@ void Call::on_time(TimePoint now) {
     }
     if (is_over()) return;
     if (transfer_deadline_ && now >= *transfer_deadline_) finish_transfer(408, now);
-    if (glare_retry_ && now >= *glare_retry_) {
-        glare_retry_.reset();
-        if (!invite_pending() && !answering_) send_invite(glare_kind_, now);
-    }
+    send_due_reinvite(now);
     if (timer_.due && now >= *timer_.due) {
         timer_.due.reset();
         if (!timer_.ours) {
@@ -272,7 +271,7 @@ std::optional<TimePoint> Call::next_deadline() const {
     }
     if (is_over()) return next;
     consider(transfer_deadline_);
-    consider(glare_retry_);
+    if (reinvite_due_ && !exchange_pending()) consider(reinvite_due_->at);
     consider(timer_.due);
     return next;
 }
@@ -284,7 +283,7 @@ bool Call::answer(const LocalMedia& local, TimePoint now) {
     local_ = local;
     state_ = State::established;
     if (invite_.body.empty()) {
-        accept_invite(invite_id_, invite_, write_offer(), true, now);
+        accept_invite(invite_id_, invite_, write_offer(false), true, now);
         audio_ = assumed_audio(AudioCodec::pcmu);
     } else {
         const auto sdp = answer_offer(invite_.body);
@@ -351,17 +350,16 @@ void Call::cancel_invite(TimePoint now) {
 }
 
 bool Call::hold(bool held, TimePoint now) {
-    if (state_ != State::established || answering_ || invite_pending() || glare_retry_ ||
-        hold_waits_) {
-        return false;
-    }
+    if (state_ != State::established || hold_waits_) return false;
     if (held == holding_) {
         push(HoldDone{200});
         return true;
     }
     want_hold_ = held;
     hold_waits_ = true;
-    send_invite(Kind::reinvite, now);
+    // It refreshes the session too, if that was put off; but no sooner.
+    reinvite_due_ = DueReinvite{Kind::reinvite, reinvite_due_ ? reinvite_due_->at : now};
+    send_due_reinvite(now);
     return true;
 }
 

@@ -130,7 +130,7 @@ public:
     bool start(const LocalMedia& local, TimePoint now);
     /// BYE or CANCEL, or 480 to a caller who waits.
     void hang_up(TimePoint now);
-    /// HoldDone follows.
+    /// HoldDone follows. Waits for the end of an exchange of offer and answer that is under way.
     bool hold(bool held, TimePoint now);
     /// REFER to a URI; TransferDone follows. `replaces`: attended, RFC 3891.
     bool transfer(std::string_view uri, std::string_view replaces, TimePoint now);
@@ -187,6 +187,12 @@ private:
         bool ours{false};  ///< we refresh
         std::optional<TimePoint> due;
     };
+    /// A re-INVITE that is to be sent then, or as soon after as nothing else is under way: what a
+    /// 491 put off, or what was asked for meanwhile.
+    struct DueReinvite {
+        Kind kind;
+        TimePoint at;
+    };
     struct Early {
         Dialog dialog;
         std::uint32_t rseq{0};
@@ -228,9 +234,12 @@ private:
                has_pending(Kind::refresh);
     }
     bool offer_pending() const { return our_offer_.has_value(); }
+    /// RFC 3261 §14.1: no re-INVITE meanwhile.
+    bool exchange_pending() const { return invite_pending() || answering_ || offer_pending(); }
+    void send_due_reinvite(TimePoint now);
 
     Result<std::string> answer_offer(std::string_view body);
-    std::string write_offer();
+    std::string write_offer(bool held);
     bool take_answer(std::string_view body);
 
     bool check_session_timer(TransactionId id, const Message& request, TimePoint now);
@@ -271,11 +280,10 @@ private:
     std::string description_;  ///< our latest SDP
     std::optional<NegotiatedAudio> audio_;
     std::optional<Sdp> our_offer_;
-    bool holding_{false};                   ///< we put them on hold
-    bool want_hold_{false};                 ///< what the re-INVITE under way asks for
-    bool hold_waits_{false};                ///< HoldDone is owed
-    std::optional<TimePoint> glare_retry_;  ///< after a 491
-    Kind glare_kind_{Kind::reinvite};
+    bool holding_{false};     ///< we put them on hold
+    bool want_hold_{false};   ///< what the re-INVITE under way, or due, asks for
+    bool hold_waits_{false};  ///< HoldDone is owed
+    std::optional<DueReinvite> reinvite_due_;
     // Session timer.
     SessionTimer timer_;
     // Transfer.

@@ -46,8 +46,7 @@ Result<std::string> Call::answer_offer(std::string_view body) {
     return text;
 }
 
-std::string Call::write_offer() {
-    const bool held = hold_waits_ ? want_hold_ : holding_;
+std::string Call::write_offer(bool held) {
     auto wanted = local_;
     wanted.direction = held ? Direction::inactive : Direction::sendrecv;
     auto preferences = settings_.media;

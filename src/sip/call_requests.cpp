@@ -50,9 +50,11 @@ void Call::on_response(
     pending_.erase(found);
     if (pending.kind == Kind::reinvite ||
         (pending.kind == Kind::refresh && pending.message.method == "INVITE")) {
-        return on_reinvite_response(std::move(pending), response, now);
+        on_reinvite_response(std::move(pending), response, now);
+    } else {
+        on_other_response(std::move(pending), response, now);
     }
-    on_other_response(std::move(pending), response, now);
+    send_due_reinvite(now);
 }
 
 void Call::on_invite_response(
@@ -137,8 +139,9 @@ void Call::on_reinvite_response(Pending pending, const Message& response, TimePo
             return end(CallEnd::lost, 0, "no usable answer to our offer");
         }
         take_session_timer(response, now);
-        if (!refresh) holding_ = want_hold_;
         if (audio_ != before) push(MediaChanged{*audio_});
+        if (refresh) return;
+        holding_ = want_hold_;
         if (std::exchange(hold_waits_, false)) push(HoldDone{200});
         return;
     }
@@ -147,14 +150,18 @@ void Call::on_reinvite_response(Pending pending, const Message& response, TimePo
     if (response.status == 491) {
         // §14.1: who made the Call-ID waits longer.
         const auto steps = outgoing_ ? 210 + random_u32() % 191 : random_u32() % 201;
-        glare_retry_ = now + milliseconds{10 * steps};
-        glare_kind_ = pending.kind;
+        // A hold that was asked for meanwhile goes in place of a refresh.
+        reinvite_due_ = DueReinvite{
+            hold_waits_ ? Kind::reinvite : pending.kind, now + milliseconds{10 * steps}};
         return;
     }
     if (response.status == 408 || response.status == 481)
         return dialog_failed(response.status, now);
-    if (refresh) timer_.due = now + timer_.interval / 4;
-    if (std::exchange(hold_waits_, false)) push(HoldDone{response.status});
+    if (refresh) {
+        timer_.due = now + timer_.interval / 4;
+    } else if (std::exchange(hold_waits_, false)) {
+        push(HoldDone{response.status});
+    }
 }
 
 void Call::on_other_response(Pending pending, const Message& response, TimePoint now) {
@@ -339,7 +346,7 @@ TransactionId Call::send(
 void Call::send_invite(Kind kind, TimePoint now) {
     const bool can_update = peer_allows_.find("UPDATE") != std::string::npos;
     const bool update = kind == Kind::refresh && can_update;
-    if (!update && (invite_pending() || answering_ || offer_pending())) {
+    if (!update && exchange_pending()) {
         if (kind == Kind::refresh) timer_.due = now + milliseconds{1000};
         return;
     }
@@ -358,8 +365,18 @@ void Call::send_invite(Kind kind, TimePoint now) {
         );
         message.add("Min-SE", std::to_string(settings_.min_session_expires.count()));
     }
-    if (!update) message.set_body("application/sdp", write_offer());
+    if (!update)
+        message.set_body(
+            "application/sdp", write_offer(kind == Kind::reinvite ? want_hold_ : holding_)
+        );
     send(kind, std::move(message), now);
+}
+
+void Call::send_due_reinvite(TimePoint now) {
+    if (is_over() || !reinvite_due_ || now < reinvite_due_->at || exchange_pending()) return;
+    const auto due = *reinvite_due_;
+    reinvite_due_.reset();
+    send_invite(due.kind, now);
 }
 
 /// The ACK of a 2xx (§13.2.2.4), kept for its repetitions.

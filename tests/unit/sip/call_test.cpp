@@ -395,6 +395,75 @@ TEST(SipCall, PutsTheOtherSideOnHoldAndTriesAgainAfterAGlare) {
     EXPECT_EQ(party.reported<Call::MediaChanged>()->audio.direction, Direction::inactive);
 }
 
+TEST(SipCall, PutsOnHoldOnceTheAckHasCome) {
+    SipParty party;
+    party.answered_call();
+    ASSERT_TRUE(party.call().hold(true, party.now));
+    party.agent.touched(party.number, party.now);
+    EXPECT_TRUE(party.heard().empty()) << "§14.1: not while the INVITE's exchange lasts";
+    EXPECT_FALSE(party.call().hold(false, party.now)) << "one wish at a time";
+    party.say(party.request("ACK"));
+    const auto ours = party.next();
+    ASSERT_EQ(ours.method, "INVITE");
+    EXPECT_NE(ours.body.find("a=inactive"), std::string::npos);
+    party.say(party.response(ours, 200, phone_sdp_with("sendrecv", "inactive")));
+    EXPECT_EQ(party.next().method, "ACK");
+    EXPECT_EQ(party.reported<Call::HoldDone>()->status, 200);
+}
+
+TEST(SipCall, TriesAgainAfterAGlareOnceTheirReinviteIsThrough) {
+    SipParty party;
+    party.established_call();
+    ASSERT_TRUE(party.call().hold(true, party.now));
+    party.agent.touched(party.number, party.now);
+    const auto refused = party.next();
+    party.say(party.response(refused, 491));
+    EXPECT_EQ(party.next().method, "ACK");
+    // Theirs comes in our pause and has no ACK when the pause is over.
+    party.say(party.invite());
+    ASSERT_EQ(party.next().status, 200);
+    for (int i = 0; i < 300; ++i)
+        party.pass(10ms);
+    for (const auto& message : party.heard())
+        EXPECT_EQ(message.status, 200) << "only our 2xx again";
+    party.say(party.request("ACK"));
+    const auto ours = party.next();
+    ASSERT_EQ(ours.method, "INVITE");
+    EXPECT_NE(ours.body.find("a=inactive"), std::string::npos);
+    party.say(party.response(ours, 200, phone_sdp_with("sendrecv", "inactive")));
+    EXPECT_EQ(party.next().method, "ACK");
+    EXPECT_EQ(party.reported<Call::HoldDone>()->status, 200);
+}
+
+TEST(SipCall, PutsOnHoldOnceItsRefreshIsThrough) {
+    SipParty party;
+    auto invite = party.invite();
+    invite.set("Allow", "INVITE, ACK, BYE, CANCEL");  // no UPDATE
+    invite.add("Supported", "timer");
+    invite.add("Session-Expires", "120;refresher=uas");
+    party.say(invite);
+    party.next();
+    party.call().answer(party.media(), party.now);
+    party.agent.touched(party.number, party.now);
+    party.next();
+    party.say(party.request("ACK"));
+    party.pass(60s);
+    const auto refresh = party.next();
+    ASSERT_EQ(refresh.method, "INVITE");
+    EXPECT_EQ(refresh.body.find("a=inactive"), std::string::npos);
+    ASSERT_TRUE(party.call().hold(true, party.now));
+    party.agent.touched(party.number, party.now);
+    EXPECT_TRUE(party.heard().empty());
+    party.say(party.response(refresh, 200, phone_sdp));
+    EXPECT_EQ(party.next().method, "ACK");
+    EXPECT_FALSE(party.reported<Call::HoldDone>()) << "that was not it";
+    const auto ours = party.next();
+    ASSERT_EQ(ours.method, "INVITE");
+    EXPECT_NE(ours.body.find("a=inactive"), std::string::npos);
+    party.say(party.response(ours, 200, phone_sdp_with("sendrecv", "inactive")));
+    EXPECT_EQ(party.reported<Call::HoldDone>()->status, 200);
+}
+
 TEST(SipCall, TransfersAndHangsUpWhenTheTargetHasAnswered) {
     SipParty party;
     party.established_call();
