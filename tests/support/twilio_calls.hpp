@@ -117,8 +117,7 @@ public:
     asio::awaitable<void> run_call(
         async::Shard& shard, std::unique_ptr<Transport> transport, AdmissionSlot slot
     ) override {
-        auto& record = new_record();
-        record.info = transport->info();
+        auto& record = new_record(transport->info());
         const auto connected = co_await transport->connect();
         EXPECT_EQ(transport->format().rate, narrowband);
         if (!connected) {
@@ -155,9 +154,12 @@ public:
 
 private:
     void release_slot() noexcept override { --in_use_; }
-    CallRecord& new_record() {
+    /// Who counts calls() reads their info.
+    CallRecord& new_record(const CallInfo& info) {
         const std::scoped_lock lock{mutex_};
-        return *records_.emplace_back(std::make_unique<CallRecord>());
+        auto& record = *records_.emplace_back(std::make_unique<CallRecord>());
+        record.info = info;
+        return record;
     }
     std::atomic<std::size_t> in_use_{0};
     std::mutex mutex_;

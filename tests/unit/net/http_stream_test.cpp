@@ -13,6 +13,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 namespace oavc::net {
@@ -114,18 +115,26 @@ TEST_F(HttpStreamTest, EveryFormOfBodyIsReadHoweverItArrives) {
         "Transfer-Encoding: chunked\r\n\r\n5;x=y\r\nhello\r\n7\r\n, world\r\n0\r\nT: t\r\n\r\n";
     const std::string counted = "HTTP/1.1 200 OK\r\nContent-Length: 12\r\n\r\nhello, world";
     const std::string until_the_end = "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello, world";
-    std::string answer;
+    std::mutex mutex;
+    std::string next_answer;
     bool single_bytes = false;
     ScriptedHttpServer server{[&](Exchange& http) {
-        for (std::size_t at = 0; at < answer.size(); at += single_bytes ? 1 : answer.size())
-            http.raw(std::string_view{answer}.substr(at, single_bytes ? 1 : answer.size()));
+        std::unique_lock lock{mutex};
+        const std::string answer = next_answer;
+        const std::size_t step = single_bytes ? 1 : answer.size();
+        lock.unlock();
+        for (std::size_t at = 0; at < answer.size(); at += step)
+            http.raw(std::string_view{answer}.substr(at, step));
         if (answer != until_the_end) http.keep_open();
     }};
     HttpConnections connections{shard_, options(server.url())};
     for (const auto& each : {chunked, counted, until_the_end}) {
-        answer = each;
         for (const bool single : {false, true}) {
-            single_bytes = single;
+            {
+                const std::lock_guard lock{mutex};
+                next_answer = each;
+                single_bytes = single;
+            }
             const auto body = fetch(connections);
             ASSERT_TRUE(body.has_value()) << body.error().message() << "\n" << each;
             EXPECT_EQ(*body, "hello, world");
