@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -38,7 +39,7 @@ public:
         to.sin_family = AF_INET;
         to.sin_port = htons(port);
         to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        limit_time();
+        prepare();
         if (::connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof to) != 0)
             return;  // NOLINT
         ssl_.reset(SSL_new(context_.get()));
@@ -48,7 +49,7 @@ public:
     }
     /// Takes over a connection that was accepted.
     TlsPeer(int accepted, SSL_CTX* context) : fd_{accepted} {
-        limit_time();
+        prepare();
         ssl_.reset(SSL_new(context));
         SSL_set_fd(ssl_.get(), fd_);
         open_ = SSL_accept(ssl_.get()) == 1;
@@ -118,7 +119,8 @@ private:
         void operator()(SSL* ssl) const noexcept { SSL_free(ssl); }
     };
 
-    void limit_time() const {
+    void prepare() const {
+        std::signal(SIGPIPE, SIG_IGN);  // OpenSSL writes without MSG_NOSIGNAL
         const timeval limit{10, 0};
         ::setsockopt(fd_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     }
