@@ -1,5 +1,7 @@
 #include "base/sentence.hpp"
 
+#include "base/utf8.hpp"
+
 #include <algorithm>
 #include <array>
 
@@ -19,6 +21,40 @@ bool ends_with_abbreviation(std::string_view text) noexcept {
     });
 }
 
+struct Block {
+    char32_t first;
+    char32_t last;
+};
+
+/// Blocks of Unicode, outside ASCII, in which nothing is pronounced; the rest are letters, digits,
+/// and what stands with them.
+constexpr std::array<Block, 13> no_words{{
+    {0x80, 0xBF},        // controls, signs of Latin-1
+    {0xD7, 0xD7},        // ×
+    {0xF7, 0xF7},        // ÷
+    {0x2000, 0x2BFF},    // punctuation, currencies, arrows, mathematics, dingbats
+    {0x3000, 0x303F},    // punctuation of Chinese and Japanese
+    {0xE000, 0xF8FF},    // private use
+    {0xFE00, 0xFE6F},    // variation selectors, forms of punctuation
+    {0xFEFF, 0xFF0F},    // byte order mark, wide punctuation …
+    {0xFF1A, 0xFF20},    // …
+    {0xFF3B, 0xFF40},    // …
+    {0xFF5B, 0xFF65},    // …
+    {0xFFE0, 0xFFFF},    // … and specials, bytes that are no UTF-8 among them
+    {0x1F000, 0x1FBFF},  // emoji, symbols
+}};
+
+bool is_pronounced(char32_t code) noexcept {
+    if (code < 0x80) {
+        const auto letter = code | 0x20;
+        return (code >= '0' && code <= '9') || (letter >= 'a' && letter <= 'z');
+    }
+    if (code >= 0xE0000) return false;  // tags, more selectors, private use
+    return std::ranges::none_of(no_words, [code](const Block& block) {
+        return code >= block.first && code <= block.last;
+    });
+}
+
 }  // namespace
 
 bool ends_sentence(std::string_view text, std::size_t at) noexcept {
@@ -34,6 +70,15 @@ std::size_t whole_sentences(std::string_view text) noexcept {
         if (ends_sentence(text, i)) return text[i] == '\n' ? i + 1 : i + 2;
     }
     return 0;
+}
+
+bool has_words(std::string_view text) noexcept {
+    while (!text.empty()) {
+        const auto [code, size] = decode_utf8(text);
+        if (is_pronounced(code)) return true;
+        text.remove_prefix(size);
+    }
+    return false;
 }
 
 }  // namespace oavc

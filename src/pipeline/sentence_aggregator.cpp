@@ -2,7 +2,6 @@
 
 #include "base/sentence.hpp"
 
-#include <algorithm>
 #include <utility>
 
 namespace oavc::pipeline {
@@ -10,7 +9,6 @@ namespace oavc::pipeline {
 namespace {
 
 bool is_space(char c) noexcept { return c == ' ' || c == '\t' || c == '\n' || c == '\r'; }
-bool is_digit(char c) noexcept { return c >= '0' && c <= '9'; }
 
 /// Also without white space around it.
 std::string with_single_spaces(std::string_view text) {
@@ -28,13 +26,6 @@ std::string with_single_spaces(std::string_view text) {
         }
     }
     return result;
-}
-
-bool speakable(std::string_view text) noexcept {
-    return std::any_of(text.begin(), text.end(), [](char c) {
-        return is_digit(c) || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-               static_cast<unsigned char>(c) >= 0x80;
-    });
 }
 
 }  // namespace
@@ -79,7 +70,7 @@ std::optional<std::string> SentenceAggregator::next() {
         }
         auto sentence = with_single_spaces(std::string_view{pending_}.substr(0, end));
         pending_.erase(0, end);
-        if (!speakable(sentence)) continue;
+        if (!has_words(sentence)) continue;
         first_ = false;
         return sentence;
     }

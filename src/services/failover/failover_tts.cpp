@@ -1,11 +1,9 @@
 #include "services/failover/failover_tts.hpp"
 
 #include "base/assert.hpp"
+#include "base/sentence.hpp"
 #include "services/errors.hpp"
 #include "services/failover/detail/reply_race.hpp"
-
-#include <algorithm>
-#include <cctype>
 
 namespace oavc::services {
 
@@ -25,14 +23,6 @@ struct TtsKind {
 
 namespace {
 
-/// There is something to pronounce.
-bool speakable(std::string_view text) noexcept {
-    return std::ranges::any_of(text, [](char c) {
-        const auto byte = static_cast<unsigned char>(c);
-        return byte >= 0x80 || std::isalnum(byte) != 0;
-    });
-}
-
 class Reply final : public TtsReply {
 public:
     Reply(std::shared_ptr<CallSessions<TtsKind>> call, std::string text)
@@ -49,7 +39,7 @@ private:
         for (;;) {
             auto asking = race->speaking()
                               ? ReplyRace<TtsKind>::more(race)
-                              : ReplyRace<TtsKind>::first(race, text, !speakable(text));
+                              : ReplyRace<TtsKind>::first(race, text, !has_words(text));
             auto chunk = co_await std::move(asking);
             // An error while somebody speaks is the end of the sentence.
             if (chunk || race->speaking() || race->exhausted()) co_return chunk;

@@ -1,5 +1,6 @@
 #include "services/tts/espeak_tts.hpp"
 
+#include "base/sentence.hpp"
 #include "services/errors.hpp"
 #include "services/tts/detail/audio_relay.hpp"
 #include "services/tts/detail/child_process.hpp"
@@ -128,7 +129,7 @@ private:
 
     error_code synthesize(const Sentence& sentence, std::optional<ChildProcess> process) {
         const auto text = to_plain_utf8(sentence.text);
-        if (!has_something_to_say(text)) return make_error_code(ServiceErrc::end_of_stream);
+        if (!has_words(text)) return make_error_code(ServiceErrc::end_of_stream);
         // The one started ahead may have ended since.
         if (!process || !process->give_input(text)) {
             auto started = start(sentence.voice);

@@ -1,5 +1,6 @@
 #include "services/tts/flite_voice.hpp"
 
+#include "base/sentence.hpp"
 #include "services/detail/flite_library.hpp"
 #include "services/errors.hpp"
 #include "services/tts/detail/plain_text.hpp"
@@ -92,7 +93,7 @@ Result<void> synthesize_flite_to(
     if (found == nullptr) return make_error_code(ServiceErrc::configuration);
     const auto plain = to_plain_ascii(text);
     // The library ends the process when it is given nothing to say.
-    if (!has_something_to_say(plain)) return {};
+    if (!has_words(plain)) return {};
     auto* const loaded = load(*found);
 
     auto* const utterance = new_utterance();

@@ -27,5 +27,42 @@ TEST(Sentence, DoesNotEndWithAnAbbreviation) {
     EXPECT_EQ(whole("The XDr. is in"), "The XDr. ");
 }
 
+TEST(Sentence, HasWordsWhereAVoiceWouldMakeASound) {
+    for (const auto* text :
+         {"7",
+          "a",
+          " ... ok",
+          "¿Qué?",
+          "ü",
+          "Да!",
+          "نعم",
+          "我很好",
+          "はい",
+          "네",
+          "😊 Hi",
+          "1️⃣",
+          "हाँ"}) {
+        EXPECT_TRUE(has_words(text)) << text;
+    }
+    for (const auto* text :
+         {"",
+          " ... !? ",
+          "😊",
+          "👍🏽 🎉",
+          "👨‍👩‍👧",
+          "❤️",
+          "—",
+          "…",
+          "“”",
+          "• →",
+          "✓",
+          "¡¿",
+          "。",
+          "！",
+          "\xFF\xE2\x80"}) {
+        EXPECT_FALSE(has_words(text)) << text;
+    }
+}
+
 }  // namespace
 }  // namespace oavc

@@ -52,6 +52,8 @@ TEST(SentenceAggregator, LeavesOutMarksMadeForEyesAndPiecesWithoutWords) {
     EXPECT_THAT(
         pieces_of({"**Hello** `there`.\n\n- - -\n# Done"}), ElementsAre("Hello there.", "Done")
     );
+    EXPECT_THAT(pieces_of({"Have a nice day! 😊"}), ElementsAre("Have a nice day!"));
+    EXPECT_THAT(pieces_of({"😊 Hello… — 👍🏽"}), ElementsAre("😊 Hello… — 👍🏽"));
 }
 
 TEST(SentenceAggregator, BoundsASentenceThatNeverEnds) {

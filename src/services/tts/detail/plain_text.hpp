@@ -18,7 +18,4 @@ std::string to_plain_ascii(std::string_view text);
 /// characters; bytes that are not UTF-8 become spaces.
 std::string to_plain_utf8(std::string_view text);
 
-/// False for text without a letter, digit or byte outside ASCII.
-bool has_something_to_say(std::string_view text) noexcept;
-
 }  // namespace oavc::services

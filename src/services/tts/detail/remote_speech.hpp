@@ -1,6 +1,7 @@
 #pragma once
 
 #include "async/signal.hpp"
+#include "base/sentence.hpp"
 #include "net/tcp.hpp"
 #include "net/websocket.hpp"
 #include "observability/log.hpp"
@@ -66,7 +67,7 @@ public:
     std::unique_ptr<TtsReply> speak(std::string text) override {
         auto sentence = std::make_shared<Sentence>();
         sentence->text = trimmed(to_plain_utf8(text));
-        if (has_something_to_say(sentence->text)) {
+        if (has_words(sentence->text)) {
             core_->order.push_back(sentence);
         } else {
             sentence->end = make_error_code(ServiceErrc::end_of_stream);

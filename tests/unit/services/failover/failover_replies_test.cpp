@@ -446,6 +446,7 @@ TEST_F(FailoverTtsTest, TextWithoutAWordMayBeSilent) {
     open();
     one.fail_speak = ServiceErrc::end_of_stream;
     EXPECT_EQ(say("...").end, ServiceErrc::end_of_stream);
+    EXPECT_EQ(say("😊").end, ServiceErrc::end_of_stream);
     EXPECT_EQ(first->snapshot().failed, 0u);
 }
 
