@@ -179,8 +179,8 @@ void Reply::play_kept(std::shared_ptr<const services::TtsChunk> audio) {
     auto asked = context_.telemetry.ask_voice();
     asked.on_first("first_audio", *voice_, context_.voice);
     context_.owner.on_audio(*this);
-    const auto samples = without_lead(audio->samples);
-    context_.playout.append(samples, std::move(audio));
+    const media::Samples samples{audio->samples};
+    play(samples, std::move(audio));
 }
 
 void Reply::add_audio(media::Samples samples, SampleRate rate) {
@@ -191,7 +191,7 @@ void Reply::add_audio(media::Samples samples, SampleRate rate) {
         resampler_.emplace(rate, context_.rate);
     }
     resampler_->process(samples, resampled_);
-    context_.playout.append(without_lead(resampled_));
+    play(resampled_, nullptr);
 }
 
 /// Waits until the voice may go on. False: the reply is over.
@@ -206,19 +206,35 @@ asio::awaitable<bool> Reply::room() {
 void Reply::end_sentence() {
     resampled_.clear();
     if (resampler_) resampler_->flush(resampled_);
-    context_.playout.append(without_lead(resampled_));
+    play(resampled_, nullptr);
 }
 
-/// A voice's silence before its first sound is latency that the caller hears: it is cut.
-media::Samples Reply::without_lead(media::Samples samples) {
-    if (lead_trimmed_) return samples;
-    const auto step = samples_in(kept_lead, context_.rate);
-    std::size_t silent = 0;
-    while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step)))
-        silent += step;
-    lead_trimmed_ = silent + step <= samples.size();
-    if (!lead_trimmed_) return {};
-    return samples.subspan(silent > step ? silent - step : 0);
+/// Into the queue. A voice's silence before its first sound is latency that the caller hears: it
+/// is cut, however the voice cuts its chunks. `owner`: of samples that are shared; null: copied.
+void Reply::play(media::Samples samples, std::shared_ptr<const void> owner) {
+    if (!sounded_) {
+        if (!lead_.empty()) {
+            lead_.insert(lead_.end(), samples.begin(), samples.end());
+            samples = lead_;
+            owner.reset();
+        }
+        const auto step = samples_in(kept_lead, context_.rate);
+        std::size_t silent = 0;
+        while (silent + step <= samples.size() && !media::is_voiced(samples.subspan(silent, step)))
+            silent += step;
+        sounded_ = silent + step <= samples.size();
+        samples = samples.subspan(silent > step ? silent - step : 0);
+        if (!sounded_) {  // the sound may begin right behind it
+            lead_ = std::vector<media::Sample>(samples.begin(), samples.end());
+            return;
+        }
+    }
+    if (owner) {
+        context_.playout.append(samples, std::move(owner));
+    } else {
+        context_.playout.append(samples);
+    }
+    lead_ = {};
 }
 
 }  // namespace oavc::pipeline

@@ -96,7 +96,7 @@ private:
     asio::awaitable<bool> room();
     void send_sentence(std::string text);
     void end_sentence();
-    media::Samples without_lead(media::Samples samples);
+    void play(media::Samples samples, std::shared_ptr<const void> owner);
 
     const Generation generation_;
     const ReplyContext context_;
@@ -109,7 +109,8 @@ private:
     std::optional<services::Served> voice_;
     std::optional<media::Resampler> resampler_;  ///< made for the rate that the voice has
     std::vector<media::Sample> resampled_;
-    bool lead_trimmed_{false};  ///< the silence before the first sound is gone
+    std::vector<media::Sample> lead_;  ///< the end of the silence before the first sound …
+    bool sounded_{false};              ///< … which has come
     bool dead_{false};
     async::TaskGroup tasks_;
 };

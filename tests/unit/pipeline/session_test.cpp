@@ -48,6 +48,73 @@ TEST_F(SessionTest, AVoicesSilentBeginningIsNotWaitedFor) {
     EXPECT_GE(sound, samples_in(5ms, narrowband)) << "a soft beginning stays";
 }
 
+/// Says the same whatever it is given, in chunks of one length.
+class CutVoice final : public services::TtsService {
+    using Audio = std::vector<media::Sample>;
+
+public:
+    CutVoice(Audio audio, std::size_t chunk) : audio_{std::move(audio)}, chunk_{chunk} {}
+
+    std::string_view name() const noexcept override { return "cut"; }
+    const services::TtsCapabilities& capabilities() const noexcept override { return caps_; }
+    asio::awaitable<Result<std::unique_ptr<services::TtsSession>>> open(
+        async::Shard&, services::TtsOptions
+    ) override {
+        std::unique_ptr<services::TtsSession> session = std::make_unique<Session>(*this);
+        co_return session;
+    }
+
+private:
+    struct Reply final : services::TtsReply {
+        explicit Reply(const CutVoice& voice) : rest{voice.audio_}, chunk{voice.chunk_} {}
+        asio::awaitable<Result<services::TtsChunk>> next() override {
+            if (rest.empty()) co_return make_error_code(services::ServiceErrc::end_of_stream);
+            const auto part = rest.first(std::min(chunk, rest.size()));
+            rest = rest.subspan(part.size());
+            co_return services::TtsChunk{{part.begin(), part.end()}, narrowband};
+        }
+        media::Samples rest;
+        std::size_t chunk;
+    };
+    struct Session final : services::TtsSession {
+        explicit Session(const CutVoice& v) : voice{v} {}
+        std::unique_ptr<services::TtsReply> speak(std::string) override {
+            return std::make_unique<Reply>(voice);
+        }
+        const CutVoice& voice;
+    };
+
+    const Audio audio_;
+    const std::size_t chunk_;
+    const services::TtsCapabilities caps_{.output_rate = narrowband};
+};
+
+class AVoicesBeginning : public SessionTest, public testing::WithParamInterface<std::size_t> {};
+
+TEST_P(AVoicesBeginning, IsTheSameHoweverItIsCut) {
+    const auto silence = samples_in(133ms, narrowband);
+    std::vector<media::Sample> audio(silence);
+    for (media::Sample level = 1'000; level < 2'600; ++level)
+        audio.push_back(level);
+    CutVoice cut{audio, GetParam()};
+    voice = &cut;
+    agent.greeting = "Hello.";
+    start();
+    run(400ms);
+    std::vector<media::Sample> heard;
+    for (const auto& sent : call.sent)
+        heard.insert(heard.end(), sent.samples.begin(), sent.samples.end());
+    const auto sound = std::find(heard.begin(), heard.end(), 1'000);
+    ASSERT_GE(heard.end() - sound, 1'600);
+    EXPECT_TRUE(std::equal(sound, sound + 1'600, audio.end() - 1'600)) << "all of it";
+    const auto lead = static_cast<std::size_t>(sound - heard.begin());
+    EXPECT_LE(lead, samples_in(10ms, narrowband)) << "the first packet is heard";
+    EXPECT_GE(lead, samples_in(5ms, narrowband)) << "a soft beginning stays";
+}
+INSTANTIATE_TEST_SUITE_P(
+    , AVoicesBeginning, testing::Values(7u, 16u, 39u, 41u, 80u, 152u, 160u, 1'063u, 1'064u, 10'000u)
+);
+
 TEST_F(SessionTest, ObserversSeeNoNumbersButTheModelAndTheVoiceGetTheTrueWords) {
     call.info.from = "+905321234567";
     call.info.to = "+908501112233";
