@@ -96,7 +96,8 @@ std::string PlayoutQueue::heard_text(milliseconds unheard) const {
     const std::uint64_t heard = taken_ - std::min(taken_, back);
     std::string text;
     for (const Sentence& sentence : sentences_) {
-        if (sentence.begin >= heard || sentence.begin == sentence.end) break;
+        if (sentence.begin >= heard) break;
+        if (sentence.begin == sentence.end) continue;  // nothing of it sounds
         std::string_view part = sentence.text;
         // The sentence that is still being synthesised ends where its audio ends so far.
         if (heard < sentence.end) {

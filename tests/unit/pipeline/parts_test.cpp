@@ -157,6 +157,21 @@ TEST(PlayoutQueue, LetsGoOfWhatWasPlayed) {
     EXPECT_GE(queue.queued(), 1'000ms);
 }
 
+TEST(PlayoutQueue, TheLedgerGoesOnBehindASentenceThatMakesNoSound) {
+    PlayoutQueue queue{{}};
+    queue.begin();
+    std::array<media::Sample, 160> frame{};
+    for (const auto* text : {"Hm.", "It is open.", "…", "Anything else?"}) {
+        queue.begin_sentence(text);
+        if (std::string_view{text}.size() > 3) queue.append(frame);
+    }
+    queue.finish();
+    while (queue.take_frame(frame)) {
+    }
+    EXPECT_EQ(queue.heard_text(0ms), "It is open. Anything else?");
+    EXPECT_EQ(queue.heard_text(frame_time), "It is open.");
+}
+
 TEST(PlayoutQueue, TheLedgerCountsWordsByTheirShareOfTime) {
     PlayoutQueue queue{{}};
     queue.begin();
