@@ -56,7 +56,7 @@ void PlayoutQueue::appended(std::size_t samples) {
 
 /// What can be taken back stays.
 void PlayoutQueue::forget_played() {
-    const std::uint64_t kept = samples_in(history, format_.rate);
+    const std::uint64_t kept = samples_in(kept_, format_.rate);
     const auto first = std::ranges::find_if(pieces_, [&](const Piece& piece) {
         return piece.end + kept > taken_;
     });
@@ -79,6 +79,10 @@ bool PlayoutQueue::take_frame(std::span<media::Sample> frame) noexcept {
     }
     std::ranges::fill(frame, media::Sample{0});
     return true;
+}
+
+void PlayoutQueue::keep(milliseconds unheard) noexcept {
+    kept_ = std::max(kept_, std::min(unheard + history / 2, high_water));
 }
 
 void PlayoutQueue::rewind(milliseconds unheard) noexcept {

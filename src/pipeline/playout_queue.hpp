@@ -20,7 +20,8 @@ class PlayoutQueue {
 public:
     /// Synthesis runs at most this far ahead of playing.
     static constexpr milliseconds high_water{3000};
-    /// What can be taken back after a pause: more than ever lies unheard at a carrier.
+    /// What can be taken back after a pause: this much, or half of it more than ever lay unheard at
+    /// the carrier; `high_water` at most.
     static constexpr milliseconds history{1000};
 
     explicit PlayoutQueue(media::AudioFormat format) noexcept : format_{format} {}
@@ -40,6 +41,9 @@ public:
 
     /// Takes the next frame. False: not enough audio there (yet).
     bool take_frame(std::span<media::Sample> frame) noexcept;
+
+    /// So much of what was taken is not heard yet: it may have to be put back.
+    void keep(milliseconds unheard) noexcept;
 
     /// Puts back what was taken but not heard. Bounded by `history`.
     void rewind(milliseconds unheard) noexcept;
@@ -77,7 +81,8 @@ private:
     void appended(std::size_t samples);
 
     media::AudioFormat format_;
-    std::vector<Piece> pieces_;  ///< in order; the first begins at sample `base_`
+    std::vector<Piece> pieces_;   ///< in order; the first begins at sample `base_`
+    milliseconds kept_{history};  ///< of what was taken
     std::uint64_t base_{0};
     std::uint64_t taken_{0};
     std::uint64_t appended_{0};

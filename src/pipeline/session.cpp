@@ -374,6 +374,7 @@ void Session::play(TimePoint now) {
     const auto frame = std::span{buffer}.first(format.samples_per_frame());
     while (transport_->send_room() > 0 && playout_.take_frame(frame)) {
         const auto ahead = transport_->unheard();
+        playout_.keep(ahead);
         if (!transport_->send_audio({frame, format.rate})) break;
         if (recorder_) recorder_->said(frame, now + ahead);
         machine_->on_reply_progress(reply_->generation(), now);

@@ -304,6 +304,23 @@ TEST_F(SessionTest, AFalseAlarmResumesAtTheVerySampleWhenTheCarrierBuffers) {
     EXPECT_EQ(heard_of(0), samples_in(10 * 60ms, narrowband)) << "no sample lost or repeated";
 }
 
+TEST_F(SessionTest, AFalseAlarmResumesAtTheVerySampleHoweverMuchTheCarrierBuffers) {
+    call.carrier_buffer = 100;  // 2 s, the most that may be configured for Twilio
+    constexpr std::size_t sentences = 12;
+    std::vector<std::string> tokens(
+        sentences, "One two three four five six seven eight nine ten. "
+    );
+    llm.reply(tokens);
+    start();
+    ask("count");
+    run(1s);
+    run(80ms, true);
+    run(9s);
+    EXPECT_GT(call.clears, 0u);
+    for (std::size_t i = 0; i < sentences; ++i)
+        EXPECT_EQ(heard_of(i), samples_in(10 * 60ms, narrowband)) << i;
+}
+
 TEST_F(SessionTest, ABargeInClearsTheCarriersBufferAtOnce) {
     call.carrier_buffer = 10;
     llm.reply({"One two three four five six seven eight nine ten."});
