@@ -74,7 +74,8 @@ SentenceCache::Audio SentenceCache::find(const std::string& key, std::optional<S
     Entry& entry = *found->second;
     const bool there =
         std::ranges::any_of(entry.versions, [&](const auto& v) { return v->rate == *rate; });
-    if (entry.versions.front() != original || there) return made;
+    const bool fits = entry.bytes + bytes_of(*made) <= max_bytes_;
+    if (entry.versions.front() != original || there || !fits) return made;
     entry.versions.push_back(made);
     entry.bytes += bytes_of(*made);
     bytes_ += bytes_of(*made);
@@ -89,9 +90,11 @@ void SentenceCache::put(std::string key, TtsChunk audio) {
     entry.versions.push_back(std::make_shared<const TtsChunk>(std::move(audio)));
     const std::lock_guard lock{mutex_};
     if (const auto old = index_.find(entry.key); old != index_.end()) drop(old->second);
-    bytes_ += entry.bytes;
-    entries_.push_front(std::move(entry));
-    index_.emplace(entries_.front().key, entries_.begin());
+    if (entry.bytes <= max_bytes_) {  // else it would drive out all others first
+        bytes_ += entry.bytes;
+        entries_.push_front(std::move(entry));
+        index_.emplace(entries_.front().key, entries_.begin());
+    }
     trim();
 }
 

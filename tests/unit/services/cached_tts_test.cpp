@@ -41,6 +41,13 @@ TEST(SentenceCache, KeepsWhatWasAskedForLastWithinItsBytes) {
     cache.put("book", audio_of(100'000, 1));
     EXPECT_EQ(cache.find("book", std::nullopt), nullptr);
     EXPECT_LE(cache.bytes(), 3u * 2'000 + 600);
+    EXPECT_EQ(cache.size(), 3u) << "what does not fit drives nobody out";
+    cache.put("a", audio_of(100'000, 1));
+    EXPECT_EQ(cache.find("a", std::nullopt), nullptr) << "the old one is not what it sounds like";
+    EXPECT_EQ(cache.size(), 2u);
+    cache.put("rising", audio_of(2'000, 1, narrowband));
+    EXPECT_EQ(cache.find("rising", wideband)->samples.size(), 4'000u);
+    EXPECT_EQ(cache.find("rising", std::nullopt)->samples.size(), 2'000u) << "nor its other rates";
 }
 
 TEST(SentenceCache, MakesEachRateOnceAndCountsIt) {
