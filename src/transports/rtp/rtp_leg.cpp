@@ -52,6 +52,9 @@ constexpr auto fresh = frame_time / 2;
 /// Read in one tick at most, so that a flood cannot starve the other calls.
 constexpr int most_per_tick = 64;
 
+/// More than a socket's buffer holds.
+constexpr int most_forgotten = 1'024;
+
 /// Reports come every few seconds, and their times are the kernel's: looking now and then is
 /// enough.
 constexpr int report_ticks = 10;
@@ -90,11 +93,22 @@ void RtpLeg::apply(const sip::NegotiatedAudio& audio) {
     audio_ = audio;
     has_frame_ = has_frame_ && !is_held();
     last_heard_ = Clock::now();
-    if (first) format_.rate = sip::sample_rate(audio.format());
-    if (first && hears_tones_) inband_.emplace(format_.rate);
+    if (first) {
+        forget_waiting();
+        format_.rate = sip::sample_rate(audio.format());
+        if (hears_tones_) inband_.emplace(format_.rate);
+    }
     apply_address(audio);
     apply_keys(audio);
     apply_codecs(audio);
+}
+
+/// The sockets are bound from the INVITE on. What came until it was answered is a carrier's ringing
+/// or announcement, and may be from a machine that the call never hears of again.
+void RtpLeg::forget_waiting() noexcept {
+    alignas(std::uint64_t) Buffer buffer;
+    for (int i = 0; i < most_forgotten && ports_.rtp.receive(buffer); ++i) {
+    }
 }
 
 void RtpLeg::apply_address(const sip::NegotiatedAudio& audio) {

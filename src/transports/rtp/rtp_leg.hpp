@@ -70,8 +70,9 @@ public:
     /// negotiated.
     void hear_tones() noexcept { hears_tones_ = true; }
 
-    /// What was negotiated, now or anew. Needed before `attach`. Throws std::bad_alloc, and
-    /// std::runtime_error when libsrtp refuses.
+    /// What was negotiated, now or anew. Needed before `attach`. The first time is the answer: RTP
+    /// that came before it (early media, which we do not support) is forgotten. Throws
+    /// std::bad_alloc, and std::runtime_error when libsrtp refuses.
     void apply(const sip::NegotiatedAudio& audio);
 
     /// Begins to receive and to send. `sink` gets frames and ticks until `detach`.
@@ -114,6 +115,7 @@ private:
     void on_rtcp(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
     void pin(const net::MediaSocket::Datagram& datagram, TimePoint arrived) noexcept;
     bool is_ours(const media::RtpPacketView& packet) const noexcept;
+    void forget_waiting() noexcept;
     void apply_address(const sip::NegotiatedAudio& audio);
     void apply_keys(const sip::NegotiatedAudio& audio);
     void apply_codecs(const sip::NegotiatedAudio& audio);

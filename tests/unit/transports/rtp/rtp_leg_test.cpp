@@ -243,6 +243,23 @@ TEST_F(RtpLegTest, WhoStaysWhereHeWasInSpiteOfANewAddressIsFoundAgain) {
     leg->detach();
 }
 
+TEST_F(RtpLegTest, WhatCameBeforeTheAnswerIsNotHeardAndPinsNothing) {
+    const UdpPeer ringing;  // a carrier's tone, from a machine of its own
+    for (std::uint16_t i = 0; i < 100; ++i)
+        ringing.send(packet(i), leg->port());
+    apply("127.0.0.1", peer.port());
+    leg->attach(session);
+    run_ticks(3);
+    EXPECT_EQ(leg->stats().received, 0u);
+    EXPECT_FALSE(leg->is_pinned());
+    peer.send(packet(1), leg->port());
+    run_ticks(2);
+    EXPECT_EQ(leg->stats().received, 1u);
+    ASSERT_TRUE(leg->is_pinned());
+    EXPECT_EQ(leg->remote()->port(), peer.port());
+    leg->detach();
+}
+
 TEST_F(RtpLegTest, OnlyAnAudiblePacketPinsTheAddress) {
     apply("127.0.0.1", peer.port());
     leg->attach(session);
