@@ -36,7 +36,7 @@ private:
 };
 
 /// Categories live for ever, as error codes borrow them; so there is a bound. Causes are errors of
-/// the system, of TLS and HTTP statuses: few.
+/// the system, of TLS and HTTP statuses: hundreds at most.
 class Causes {
 public:
     const boost::system::error_category* find(const error_code& cause) {
@@ -50,7 +50,7 @@ public:
 
 private:
     std::mutex mutex_;
-    std::array<std::optional<CausedCategory>, 64> known_;
+    std::array<std::optional<CausedCategory>, 1'024> known_;
 };
 
 }  // namespace

@@ -53,9 +53,9 @@ std::vector<std::string> Config::validate() const {
     if (token_ttl.count() <= 0) {
         problems.emplace_back("[telephony.twilio] token_ttl must be positive: 60 s is usual");
     }
-    if (max_buffered < milliseconds{40} || max_buffered > milliseconds{10'000}) {
+    if (max_buffered < milliseconds{40} || max_buffered > milliseconds{2'000}) {
         problems.emplace_back(
-            "[telephony.twilio] max_buffered must lie between 40 and 10000 ms: 200 is usual"
+            "[telephony.twilio] max_buffered must lie between 40 and 2000 ms: 200 is usual"
         );
     }
     if (media_timeout.count() <= 0) {
