@@ -5,6 +5,7 @@
 #include "media/detail/resampler_engine.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace oavc::media {
 namespace {
@@ -12,14 +13,12 @@ namespace {
 std::unique_ptr<detail::ResamplerEngine> make_engine(SampleRate in, SampleRate out) {
     OAVC_ASSERT(in.hz > 0 && out.hz > 0);
     if (in == out) return nullptr;
-    const auto slower = std::min(in.hz, out.hz);
-    const auto ratio = std::max(in.hz, out.hz) / slower;
-    if (ratio * slower != std::max(in.hz, out.hz) || ratio > detail::PolyphaseFilter::max_ratio) {
+    const auto common = std::gcd(in.hz, out.hz);
+    const std::size_t up = out.hz / common;
+    const std::size_t down = in.hz / common;
+    if (!detail::PolyphaseFilter::is_possible(up, down))
         return detail::make_speex_resampler(in, out);
-    }
-    return detail::make_polyphase_resampler(
-        detail::PolyphaseFilter::of(out.hz / slower, in.hz / slower)
-    );
+    return detail::make_polyphase_resampler(detail::PolyphaseFilter::of(up, down));
 }
 
 }  // namespace

@@ -13,10 +13,11 @@ namespace detail {
 class ResamplerEngine;
 }
 
-/// Streaming mono resampler from any rate to any rate; cheapest where one is up to 6 times the
-/// other (a filter of our own, libspeexdsp elsewhere). Chunks of any length give the same samples
-/// as one long chunk. Output is aligned to the input: sample n of the output is input time n / out,
-/// and it appears once the filter has seen half its length ahead (3 ms at 8 kHz).
+/// Streaming mono resampler from any rate to any rate: a filter of our own between all usual ones,
+/// cheapest where one is 2 to 6 times the other; libspeexdsp elsewhere. Chunks of any length give
+/// the same samples as one long chunk. Output is aligned to the input: sample n of the output is
+/// input time n / out, and it appears once the filter has seen half its length ahead (3 ms at 8
+/// kHz).
 ///
 ///     process … process, flush   one utterance: exactly ⌈n · out / in⌉ samples
 ///     process … reset            an utterance broken off: its tail is dropped

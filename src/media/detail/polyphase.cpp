@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <mutex>
+#include <utility>
 
 // Inlined into one function per instruction set.
 #define OAVC_INLINE [[gnu::always_inline]] inline
@@ -99,34 +101,81 @@ OAVC_INLINE float* append(float* to, Samples samples) noexcept {
     return to + samples.size();
 }
 
-OAVC_INLINE std::size_t run(
-    const PolyphaseFilter& filter, Samples held, Samples block, Sample* out
+/// Where every output has weights of its own.
+OAVC_INLINE PolyphaseProgress convolve_phases(
+    const PolyphaseFilter& filter,
+    std::size_t phase,
+    const float* line,
+    std::size_t all,
+    Sample* out
+) noexcept {
+    const std::size_t taps = filter.taps();
+    const std::size_t whole = filter.down() / filter.up();
+    const std::size_t part = filter.down() % filter.up();
+    PolyphaseProgress done{0, 0, phase};
+    while (done.inputs + taps <= all) {
+        const float* weights[rows];
+        const float* inputs[rows];
+        std::size_t count = 0;
+        for (; count < rows && done.inputs + taps <= all; ++count) {
+            weights[count] = filter.row(done.phase);
+            inputs[count] = line + done.inputs;
+            done.inputs += whole;
+            done.phase += part;
+            if (done.phase < filter.up()) continue;
+            done.phase -= filter.up();
+            ++done.inputs;
+        }
+        std::fill(weights + count, weights + rows, weights[0]);
+        std::fill(inputs + count, inputs + rows, inputs[0]);
+        Vector sums[rows]{};
+        for (std::size_t tap = 0; tap < taps; tap += lanes) {
+            for (std::size_t row = 0; row < rows; ++row) {
+                Vector weight;
+                Vector values;
+                std::memcpy(&weight, weights[row] + tap, sizeof weight);
+                std::memcpy(&values, inputs[row] + tap, sizeof values);
+                sums[row] += weight * values;
+            }
+        }
+        Vector total;
+        add_up(sums, total);
+        const SampleVector samples = to_samples(total);
+        for (std::size_t row = 0; row < count; ++row)
+            out[done.outputs++] = samples[row];
+    }
+    return done;
+}
+
+OAVC_INLINE PolyphaseProgress run(
+    const PolyphaseFilter& filter, std::size_t phase, Samples held, Samples block, Sample* out
 ) noexcept {
     const std::size_t all = held.size() + block.size();
     const std::size_t taps = filter.taps();
-    if (all < taps) return 0;
+    if (all < taps) return {0, 0, phase};
     constexpr std::size_t beyond = (rows - 1) * PolyphaseFilter::max_ratio;
     std::array<float, PolyphaseFilter::max_taps + polyphase_block + beyond> line;
     float* const end = append(append(line.data(), held), block);
     std::fill_n(end, beyond, 0.0F);
 
-    const std::size_t places = (all - taps) / filter.down() + 1;
-    if (filter.down() == 1) {  // whose lengths the compiler then knows
-        for (std::size_t phase = 0; phase < filter.up(); ++phase) {
-            const float* const weights = filter.row(phase);
-            convolve(line.data(), 1, weights, 2 * low_pass_reach, out + phase, filter.up(), places);
-        }
+    const std::size_t up = filter.up();
+    const std::size_t down = filter.down();
+    if (up > 1 && down > 1) return convolve_phases(filter, phase, line.data(), all, out);
+    const std::size_t places = (all - taps) / down + 1;
+    if (down == 1) {  // whose lengths the compiler then knows
+        for (std::size_t row = 0; row < up; ++row)
+            convolve(line.data(), 1, filter.row(row), 2 * low_pass_reach, out + row, up, places);
     } else {
-        convolve(line.data(), filter.down(), filter.row(0), taps, out, 1, places);
+        convolve(line.data(), down, filter.row(0), taps, out, 1, places);
     }
-    return places;
+    return {places * up, places * down, 0};
 }
 
 #if defined(__x86_64__)
-[[gnu::target("avx2,fma")]] std::size_t polyphase_kernel_avx2(
-    const PolyphaseFilter& filter, Samples held, Samples block, Sample* out
+[[gnu::target("avx2,fma")]] PolyphaseProgress polyphase_kernel_avx2(
+    const PolyphaseFilter& filter, std::size_t phase, Samples held, Samples block, Sample* out
 ) noexcept {
-    return run(filter, held, block, out);
+    return run(filter, phase, held, block, out);
 }
 #endif
 
@@ -138,8 +187,8 @@ public:
     }
 
     std::size_t max_output(std::size_t samples) const noexcept override {
-        const std::size_t places = (samples + filter_.down() - 1) / filter_.down();
-        return std::max(places, low_pass_reach) * filter_.up();
+        const std::size_t inputs = std::max(samples, filter_.ahead());  // as many to flush
+        return (inputs * filter_.up() + filter_.down() - 1) / filter_.down();
     }
 
     std::size_t process(Samples in, std::span<Sample> out) noexcept override {
@@ -147,10 +196,11 @@ public:
         while (!in.empty()) {
             const auto block = in.first(std::min(in.size(), polyphase_block));
             in = in.subspan(block.size());
-            const auto places =
-                kernel_(filter_, Samples{held_}.first(count_), block, out.data() + written);
-            written += places * filter_.up();
-            keep(block, places * filter_.down());
+            const auto held = Samples{held_}.first(count_);
+            const auto done = kernel_(filter_, phase_, held, block, out.data() + written);
+            written += done.outputs;
+            phase_ = done.phase;
+            keep(block, done.inputs);
         }
         return written;
     }
@@ -165,6 +215,7 @@ public:
 
     void reset() noexcept override {
         count_ = filter_.taps() - 1 - filter_.ahead();
+        phase_ = 0;
         std::fill_n(held_.begin(), count_, Sample{0});
     }
 
@@ -183,15 +234,22 @@ private:
     PolyphaseKernel kernel_;
     std::vector<Sample> held_;  ///< inputs that outputs to come need; `count_` of them
     std::size_t count_{0};
+    std::size_t phase_{0};  ///< of the next output
 };
+
+/// Inputs to either side of an output: whole vectors of them.
+std::size_t reach(std::size_t up, std::size_t down) {
+    constexpr std::size_t step = lanes / 2;
+    const std::size_t inputs = (low_pass_reach * std::max(up, down) + up - 1) / up;
+    return (inputs + step - 1) / step * step;
+}
 
 }  // namespace
 
 PolyphaseFilter::PolyphaseFilter(std::size_t up, std::size_t down)
-    : up_{up}, down_{down}, taps_{2 * low_pass_reach * down}, weights_(up * taps_) {
-    OAVC_ASSERT((up == 1 || down == 1) && up <= max_ratio && down <= max_ratio);
-    static_assert(max_taps == 2 * low_pass_reach * max_ratio);
-    const auto slower = static_cast<double>(down);
+    : up_{up}, down_{down}, taps_{2 * reach(up, down)}, weights_(up * taps_) {
+    OAVC_ASSERT(is_possible(up, down));
+    const double slower = std::max(1.0, static_cast<double>(down) / static_cast<double>(up));
     for (std::size_t phase = 0; phase < up; ++phase) {
         const double time = static_cast<double>(phase) / static_cast<double>(up);
         for (std::size_t tap = 0; tap < taps_; ++tap) {
@@ -202,18 +260,17 @@ PolyphaseFilter::PolyphaseFilter(std::size_t up, std::size_t down)
     }
 }
 
+bool PolyphaseFilter::is_possible(std::size_t up, std::size_t down) noexcept {
+    static_assert(max_taps == 2 * low_pass_reach * max_ratio);
+    return up > 0 && down > 0 && up <= max_ratio * down && down <= max_ratio * up &&
+           up * 2 * reach(up, down) * sizeof(float) <= max_bytes;
+}
+
 const PolyphaseFilter& PolyphaseFilter::of(std::size_t up, std::size_t down) {
-    struct Slot {
-        std::once_flag once;
-        std::unique_ptr<const PolyphaseFilter> filter;
-    };
-    static std::array<std::array<Slot, max_ratio + 1>, 2> slots;
-    OAVC_ASSERT(up <= max_ratio && down <= max_ratio);
-    Slot& slot = up > 1 ? slots[0][up] : slots[1][down];
-    std::call_once(slot.once, [&] {
-        slot.filter = std::make_unique<const PolyphaseFilter>(up, down);
-    });
-    return *slot.filter;
+    static std::mutex mutex;
+    static std::map<std::pair<std::size_t, std::size_t>, const PolyphaseFilter> made;
+    const std::lock_guard lock{mutex};
+    return made.try_emplace({up, down}, up, down).first->second;
 }
 
 PolyphaseKernel polyphase_kernel() noexcept {
@@ -225,10 +282,10 @@ PolyphaseKernel polyphase_kernel() noexcept {
     return polyphase_kernel_baseline;
 }
 
-std::size_t polyphase_kernel_baseline(
-    const PolyphaseFilter& filter, Samples held, Samples block, Sample* out
+PolyphaseProgress polyphase_kernel_baseline(
+    const PolyphaseFilter& filter, std::size_t phase, Samples held, Samples block, Sample* out
 ) noexcept {
-    return run(filter, held, block, out);
+    return run(filter, phase, held, block, out);
 }
 
 std::unique_ptr<ResamplerEngine> make_polyphase_resampler(

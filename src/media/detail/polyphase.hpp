@@ -9,15 +9,21 @@
 
 namespace oavc::media::detail {
 
-/// Weights of low_pass() for a rate `up` times or a `down`-th of the input's; one of them is 1.
-/// A row for each of the `up` outputs between two inputs, which meets the `taps()` inputs around
-/// it. Immutable: any thread.
+/// Weights of low_pass() for `up` outputs in the time of `down` inputs, which have no divisor in
+/// common. A row for each of the `up` places that an output can have between two inputs; it meets
+/// the `taps()` inputs around it. Immutable: any thread.
 class PolyphaseFilter {
 public:
     static constexpr std::size_t max_ratio = 6;  ///< 48 kHz and 8 kHz
     static constexpr std::size_t max_taps = 288;
+    static constexpr std::size_t max_bytes = 256 * 1024;  ///< what caches hold
 
-    /// Made at first use, shared by all calls. Ratios of 1 … max_ratio (OAVC_ASSERT).
+    /// Whether one rate is at most max_ratio times the other, and the weights are few enough: those
+    /// from 22.05 kHz to 8 kHz are 85 KiB.
+    static bool is_possible(std::size_t up, std::size_t down) noexcept;
+
+    /// Made at first use, which takes 1 to 2 ms where both are above 1, and shared by all calls.
+    /// Only what is_possible() (OAVC_ASSERT).
     static const PolyphaseFilter& of(std::size_t up, std::size_t down);
 
     PolyphaseFilter(std::size_t up, std::size_t down);
@@ -36,11 +42,19 @@ private:
     std::vector<float> weights_;
 };
 
-/// Makes what it can of `held` followed by `block`; returns at how many places it did, each of
-/// which gave `up` samples and lies `down` inputs after the one before. `held`: less than taps();
-/// `block`: at most polyphase_block. Sums are taken in the same order for every output.
-using PolyphaseKernel = std::size_t (*)(
-    const PolyphaseFilter& filter, Samples held, Samples block, Sample* out
+/// How far a stream came: the first output to come lies `phase` rows behind the input that is
+/// `inputs` further than where it began.
+struct PolyphaseProgress {
+    std::size_t outputs{0};
+    std::size_t inputs{0};
+    std::size_t phase{0};
+};
+
+/// Makes what outputs it can of `held` followed by `block`, beginning `phase` rows behind the
+/// first. `held`: less than taps(); `block`: at most polyphase_block. Sums are taken in the same
+/// order for every output.
+using PolyphaseKernel = PolyphaseProgress (*)(
+    const PolyphaseFilter& filter, std::size_t phase, Samples held, Samples block, Sample* out
 ) noexcept;
 inline constexpr std::size_t polyphase_block = 320;
 
@@ -48,8 +62,8 @@ inline constexpr std::size_t polyphase_block = 320;
 PolyphaseKernel polyphase_kernel() noexcept;
 
 /// For any processor of the architecture. Its sums are not fused: samples may differ by 1.
-std::size_t polyphase_kernel_baseline(
-    const PolyphaseFilter& filter, Samples held, Samples block, Sample* out
+PolyphaseProgress polyphase_kernel_baseline(
+    const PolyphaseFilter& filter, std::size_t phase, Samples held, Samples block, Sample* out
 ) noexcept;
 
 /// A stream of its own over a shared filter, which outlives it: some 200 bytes for 8 to 16 kHz.

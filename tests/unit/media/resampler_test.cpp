@@ -26,6 +26,9 @@ constexpr Rates pairs[] = {
     {48'000, 8'000},
     {44'100, 16'000},
     {11'025, 8'000},
+    {11'127, 8'000},
+    {8'000, 22'050},
+    {24'000, 16'000},
     {8'000, 48'000}};
 
 std::vector<Sample> resample(Resampler& resampler, Samples in, std::size_t chunk) {
